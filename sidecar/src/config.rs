@@ -1,0 +1,105 @@
+//! What a sidecar is told at start. Plain values: where they come from (custom resources, Secrets, the sample of `waxseal up`) is the
+//! caller's affair. Must not read files or the environment itself.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use waxseal_content::PhoneNumber;
+use waxseal_store::Durability;
+use zeroize::Zeroizing;
+
+/// A secret text: tokens, app secret, PIN. Zeroized when dropped; no `Debug`.
+pub type Secret = Zeroizing<String>;
+
+/// Everything one sidecar process serves.
+pub struct Config {
+    /// Where the Cloud API port listens; port 0 takes a free one.
+    pub api_listen: SocketAddr,
+    /// Where `/livez`, `/readyz`, `/metrics` and `/status` listen; port 0 takes a free one.
+    pub admin_listen: SocketAddr,
+    /// `http://host:port` of the relay.
+    pub relay_url: String,
+    /// Where message state is kept.
+    pub store: StoreLocation,
+    /// How much has to be durable before anything is emitted.
+    pub durability: Durability,
+    /// The numbers served here. A pod serves one, `waxseal up` any number of them.
+    pub numbers: Vec<Number>,
+    /// Where the source of this build can be had (AGPL section 13), answered by `GET /source`.
+    pub source_url: String,
+}
+
+/// Where message state is kept.
+pub enum StoreLocation {
+    /// The embedded database in this file.
+    Embedded(PathBuf),
+    /// A Redis, as a `redis://` or `rediss://` URL.
+    Redis(Secret),
+}
+
+/// One business phone number.
+pub struct Number {
+    /// The number itself.
+    pub phone_number: PhoneNumber,
+    /// The id under which the HTTP port knows the number: digits, at most 15 of them.
+    pub phone_number_id: String,
+    /// WhatsApp Business Account id: digits.
+    pub waba_id: String,
+    /// The name consumers see.
+    pub display_name: String,
+    /// Two-step verification PIN at the transport: six digits.
+    pub pin: Secret,
+    /// Bearer tokens accepted for this number.
+    pub tokens: Vec<Secret>,
+    /// Key of `X-Hub-Signature-256`.
+    pub app_secret: Secret,
+    /// Where webhooks go; without one, events wait in the store until one is configured or they expire.
+    pub webhook: Option<Webhook>,
+    /// How long anything about a consumer may exist.
+    pub retention: Retention,
+    /// When content goes within that time.
+    pub deletion: Deletion,
+    /// The file that holds the number's Signal identity and retention chain, mode 0600; created when absent.
+    pub custody_file: PathBuf,
+}
+
+/// A webhook endpoint.
+#[derive(Clone)]
+pub struct Webhook {
+    /// Where events are posted.
+    pub url: String,
+    /// Echo token of the verification handshake.
+    pub verify_token: Secret,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// How long an event is tried; capped by the retention.
+    pub retry_window: Duration,
+}
+
+/// How long anything about a consumer may exist.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retention {
+    /// 1 to 30 days.
+    Days(u8),
+    /// "No Storage": 60 minutes.
+    NoStorage,
+}
+
+impl Retention {
+    /// The time to live of every value written under this policy.
+    #[must_use]
+    pub fn duration(self) -> Duration {
+        match self {
+            Self::Days(days) => Duration::from_secs(u64::from(days.clamp(1, 30)) * 24 * 60 * 60),
+            Self::NoStorage => Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+/// When content is deleted within the retention time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deletion {
+    /// As soon as the consumer (outbound) or the business (inbound) has it.
+    OnDelivery,
+    /// When the retention time is over.
+    AtExpiry,
+}

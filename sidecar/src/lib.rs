@@ -1,0 +1,15 @@
+//! The sidecar: terminates Signal sessions for a business number, gives the business a Cloud-API-compatible HTTP port and webhooks, and keeps
+//! message state sealed and expiring in a [`waxseal_store::Store`].
+//!
+//! What is where:
+//! * [`config`]: what a sidecar is told at start (from the custom resources, or from `waxseal up`).
+//! * [`api`]: the HTTP port; parses, authenticates, answers with Graph errors. Knows no ratchet and no store key.
+//! * [`number`]: one business number: accepts sends, owns the lanes, the relay link and the webhook delivery.
+//! * [`conversation`]: the lane actor: ratchet steps, commits, emits. The only module that holds session state.
+//! * [`webhook`]: the JSON a business receives, its signature, its delivery with retries. Knows no ratchet.
+//! * [`custody`]: the keys that are kept outside the store: Signal identity, retention chain.
+//! * [`transport`]: the edge to the relay, as a trait.
+//!
+//! Commit before emit: no HTTP 200, ciphertext, relay ack or webhook leaves before the state behind it is durable.
+
+pub mod config;
