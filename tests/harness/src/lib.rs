@@ -1,1 +1,4 @@
-//! (being written)
+//! Real processes for tests. Nothing in here is a mock: every server is a process or a socket of its own on a free loopback port, in its own
+//! temporary directory, and ends with the value that started it.
+
+pub mod redis;
