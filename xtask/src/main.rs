@@ -1,2 +1,64 @@
-//! (being written)
-fn main() {}
+//! Developer commands: `cargo xtask test`, `cargo xtask boundaries`, `cargo xtask bench`.
+//!
+//! * [`test`]: the test command; a list of steps, each a command that a person can repeat.
+//! * [`setup`], [`npm`]: what the tests need beside Rust and a C compiler.
+//! * [`boundaries`], [`policy`], [`spdx`]: what is checked from `cargo metadata` alone.
+//! * [`workspace`], [`command`]: reading the workspace, running children.
+//!
+//! Nothing here is linked into a shipped program.
+
+mod boundaries;
+mod command;
+mod npm;
+mod policy;
+mod setup;
+mod spdx;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Waxseal's developer commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check and test; this is what CI runs.
+    Test(test::Arguments),
+    /// Check who depends on whom, and the licences and sources of everything that is linked.
+    Boundaries,
+    /// Run the benchmarks (release build); arguments are passed on.
+    Bench {
+        /// Arguments of the benchmark command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Boundaries => boundaries::run(),
+        Command::Bench { arguments } => bench(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            command::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    command::Line::cargo(["run", "--release", "--locked", "--package", "waxseal-bench", "--"])
+        .args(arguments)
+        .run()
+}

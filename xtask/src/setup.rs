@@ -1,0 +1,147 @@
+//! What the tests need beside Rust and a C compiler: installed on Debian, asked for elsewhere. Must not touch anything but the system's
+//! packages and our folder in the user's cache.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    command::{Line, on_path, say},
+    npm,
+};
+
+/// A program that a test starts.
+struct Tool {
+    program: &'static str,
+    debian_package: &'static str,
+    wanted_for: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        program: "redis-server",
+        debian_package: "redis-server",
+        wanted_for: "store and end-to-end tests (7.0 or newer)",
+    },
+    Tool {
+        program: "node",
+        debian_package: "nodejs",
+        wanted_for: "the official Signal client as the other side (18 or newer)",
+    },
+    Tool {
+        program: "npm",
+        debian_package: "npm",
+        wanted_for: "installing that client",
+    },
+    Tool {
+        program: "python3",
+        debian_package: "python3",
+        wanted_for: "small test tools",
+    },
+];
+
+/// The environment that the tests get.
+pub(crate) struct Ready {
+    pub(crate) node_modules: PathBuf,
+}
+
+/// Installs or asks for what is missing, then the Node packages.
+pub(crate) fn run(root: &Path) -> Result<Ready> {
+    let missing = missing();
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    for tool in TOOLS {
+        let version = Line::new(tool.program, ["--version"]).first_line();
+        say(&format!(
+            "  {}: {}",
+            tool.program,
+            version.as_deref().unwrap_or("does not tell its version")
+        ));
+    }
+    let node_modules = npm::install(&root.join("tests/tools/signal-peer"), &cache_dir()?.join("tools/signal-peer"))?;
+    Ok(Ready { node_modules })
+}
+
+fn missing() -> Vec<&'static Tool> {
+    TOOLS.iter().filter(|tool| !on_path(tool.program)).collect()
+}
+
+fn install(missing: &[&Tool]) -> Result<()> {
+    let packages: Vec<&str> = missing.iter().map(|tool| tool.debian_package).collect();
+    let by_hand = || {
+        let tools = missing
+            .iter()
+            .map(|tool| format!("  {} for {}", tool.program, tool.wanted_for))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let debian = format!("apt-get install {}", packages.join(" "));
+        format!(
+            "these programs are missing:\n{tools}\nInstall them and run this again. Debian: {debian}; macOS: brew install redis node python"
+        )
+    };
+    if !is_debian() {
+        bail!("{}", by_hand());
+    }
+    let Some(root) = as_root() else {
+        bail!("{} (as root; sudo asks for a password here)", by_hand())
+    };
+    say(&format!("  installing {}", packages.join(", ")));
+    // RUNLEVEL=1 asks packages not to start their services; no test uses a Redis that happens to be running.
+    let apt = |args: &[&str]| {
+        let words = [
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "RUNLEVEL=1",
+            "apt-get",
+            "-q",
+            "-o",
+            "Dpkg::Use-Pty=0",
+        ];
+        let mut words = root.iter().copied().chain(words).chain(args.iter().copied());
+        let program = words.next().unwrap_or("env");
+        Line::new(program, words).run()
+    };
+    apt(&["update"]).context("apt-get update")?;
+    let install: Vec<&str> = ["install", "-y", "--no-install-recommends"]
+        .into_iter()
+        .chain(packages.iter().copied())
+        .collect();
+    apt(&install).context("apt-get install")?;
+    let left = self::missing();
+    if let Some(tool) = left.first() {
+        bail!("{} is still not on PATH after installing {}", tool.program, tool.debian_package);
+    }
+    Ok(())
+}
+
+fn is_debian() -> bool {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let mut families = release
+        .lines()
+        .filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")));
+    on_path("apt-get") && families.any(|names| names.trim_matches('"').split(' ').any(|name| name == "debian"))
+}
+
+/// The words to put before a command that needs root, if we can be root at all without being asked for a password.
+fn as_root() -> Option<&'static [&'static str]> {
+    if Line::new("id", ["-u"]).first_line().as_deref() == Some("0") {
+        return Some(&[]);
+    }
+    Line::new("sudo", ["-n", "id", "-u"])
+        .first_line()
+        .filter(|id| id == "0")
+        .map(|_| &["sudo", "-n"][..])
+}
+
+/// Our folder in the user's cache.
+fn cache_dir() -> Result<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = set("XDG_CACHE_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| set("HOME").map(|home| home.join(".cache")));
+    Ok(cache.context("neither XDG_CACHE_HOME nor HOME is set")?.join("waxseal"))
+}

@@ -1,0 +1,248 @@
+//! `cargo xtask test`: every check and test, one step after the other, the quick ones first. Each step is a command that a person can
+//! repeat, and a failure ends with that command.
+//!
+//! All cargo steps select the whole workspace: with fewer packages selected, cargo would settle on other features of the dependencies and
+//! build half of them a second time.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::{
+    boundaries,
+    command::{Line, on_path, say},
+    setup,
+    workspace::Workspace,
+};
+
+/// What to run.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only these parts, and what they need.
+    #[arg(long, value_enum, num_args = 1.., value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Show the steps and their commands, run nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+/// A part of the tests.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Format and clippy.
+    Lint,
+    /// Who depends on whom; licences, bans, sources.
+    Boundaries,
+    /// Unit, contract and property tests of every crate, interop included.
+    Unit,
+    /// Only the sessions with the official Signal client (part of `unit`).
+    Interop,
+    /// Real processes over real sockets.
+    E2e,
+}
+
+struct Step {
+    name: &'static str,
+    action: Action,
+}
+
+enum Action {
+    Setup,
+    Boundaries,
+    Run(Line),
+}
+
+impl Step {
+    fn command(&self) -> String {
+        match &self.action {
+            Action::Setup => "cargo xtask test --only interop".to_owned(),
+            Action::Boundaries => "cargo xtask boundaries".to_owned(),
+            Action::Run(line) => line.shown(),
+        }
+    }
+}
+
+/// `cargo xtask test`.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let workspace = Workspace::load()?;
+    let steps = steps(&arguments.only, &workspace)?;
+    if arguments.list {
+        for (index, step) in steps.iter().enumerate() {
+            say(&format!("[{}/{}] {}: {}", index + 1, steps.len(), step.name, step.command()));
+        }
+        return Ok(());
+    }
+    let started = Instant::now();
+    let mut ready = None;
+    let mut times = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let label = format!("[{}/{}] {}", index + 1, steps.len(), step.name);
+        say(&format!("{label} …"));
+        let began = Instant::now();
+        let outcome = carry_out(&step.action, Path::new(&workspace.root), &mut ready);
+        let seconds = began.elapsed().as_secs();
+        if let Err(error) = outcome {
+            say(&format!("{label} … FAILED after {seconds} s: {error:#}"));
+            bail!(
+                "step {} ({}) failed. To repeat it: {}",
+                index + 1,
+                step.name,
+                repeat(step, ready.as_ref())
+            );
+        }
+        say(&format!("{label} … {seconds} s"));
+        times.push(format!("{} {seconds} s", step.name));
+    }
+    say(&format!(
+        "all {} steps passed in {} s: {}",
+        steps.len(),
+        started.elapsed().as_secs(),
+        times.join(", ")
+    ));
+    Ok(())
+}
+
+fn carry_out(action: &Action, root: &Path, ready: &mut Option<setup::Ready>) -> Result<()> {
+    match action {
+        Action::Setup => *ready = Some(setup::run(root)?),
+        Action::Boundaries => boundaries::run()?,
+        Action::Run(line) => prepared(line, ready.as_ref()).dir(root).run()?,
+    }
+    Ok(())
+}
+
+fn prepared(line: &Line, ready: Option<&setup::Ready>) -> Line {
+    match ready {
+        Some(ready) => line.clone().env("WAXSEAL_NODE_MODULES", ready.node_modules.display().to_string()),
+        None => line.clone(),
+    }
+}
+
+fn repeat(step: &Step, ready: Option<&setup::Ready>) -> String {
+    match &step.action {
+        Action::Run(line) => prepared(line, ready).shown(),
+        _ => step.command(),
+    }
+}
+
+fn steps(only: &[Part], workspace: &Workspace) -> Result<Vec<Step>> {
+    let wants = |part| only.is_empty() || only.contains(&part);
+    let cargo = |name, args: &[&str]| Step {
+        name,
+        action: Action::Run(Line::cargo(args.iter().copied())),
+    };
+    let mut steps = Vec::new();
+    if wants(Part::Unit) || wants(Part::E2e) || wants(Part::Interop) {
+        steps.push(Step {
+            name: "set-up",
+            action: Action::Setup,
+        });
+    }
+    if wants(Part::Lint) {
+        steps.push(cargo("format", &["fmt", "--all", "--check"]));
+    }
+    if wants(Part::Boundaries) {
+        steps.push(Step {
+            name: "boundaries",
+            action: Action::Boundaries,
+        });
+        // Building it takes longer than everything else here; its licence, ban and source rules are in the step before.
+        if on_path("cargo-deny") {
+            steps.push(cargo("cargo-deny", &["deny", "--locked", "check"]));
+        }
+    }
+    if wants(Part::Lint) {
+        steps.push(cargo(
+            "clippy",
+            &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        ));
+    }
+    if wants(Part::Unit) || wants(Part::E2e) {
+        steps.push(cargo("build", &["build", "--workspace", "--all-targets", "--locked"]));
+    }
+    if wants(Part::Unit) {
+        let args = ["test", "--workspace", "--exclude", "waxseal-e2e", "--locked", "--no-fail-fast"];
+        steps.push(cargo("unit, contract, property and interop tests", &args));
+    } else if wants(Part::Interop) {
+        steps.push(cargo("interop tests", &["test", "--workspace", "--test", "interop", "--locked"]));
+    }
+    if wants(Part::E2e) {
+        steps.push(Step {
+            name: "end-to-end tests",
+            action: Action::Run(end_to_end(workspace)?),
+        });
+    }
+    ensure!(!steps.is_empty(), "no step selected");
+    Ok(steps)
+}
+
+/// Every test file of the end-to-end crate, with the binary that the build step made.
+fn end_to_end(workspace: &Workspace) -> Result<Line> {
+    let package = workspace
+        .member("waxseal-e2e")
+        .context("the workspace has no package waxseal-e2e")?;
+    let tests = package
+        .targets
+        .iter()
+        .filter(|target| target.kind.iter().any(|kind| kind == "test"));
+    let selection: Vec<String> = tests.flat_map(|target| ["--test".to_owned(), target.name.clone()]).collect();
+    ensure!(!selection.is_empty(), "waxseal-e2e has no tests");
+    let binary = PathBuf::from(&workspace.target_dir)
+        .join("debug")
+        .join(format!("waxseal{}", std::env::consts::EXE_SUFFIX));
+    let line = Line::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]).args(selection);
+    Ok(line.env("WAXSEAL_BIN", binary.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace() -> Workspace {
+        let metadata = serde_json::json!({
+            "packages": [{"id": "e", "name": "waxseal-e2e", "version": "0.1.0", "license": "AGPL-3.0-only", "source": null,
+                "manifest_path": "/w/tests/e2e/Cargo.toml", "dependencies": [],
+                "targets": [{"name": "waxseal_e2e", "kind": ["lib"]}, {"name": "chat", "kind": ["test"]}, {"name": "kill9", "kind": ["test"]}]}],
+            "workspace_members": ["e"],
+            "resolve": {"nodes": []},
+            "workspace_root": "/w",
+            "target_directory": "/t",
+        });
+        Workspace::parse(metadata.to_string().as_bytes()).unwrap()
+    }
+
+    fn shown(only: &[Part]) -> Vec<String> {
+        steps(only, &workspace()).unwrap().iter().map(Step::command).collect()
+    }
+
+    #[test]
+    fn without_a_selection_everything_runs() {
+        let all = shown(&[]).join("\n");
+        for expected in [
+            "fmt",
+            "clippy",
+            "-D warnings",
+            "boundaries",
+            "--exclude waxseal-e2e",
+            "--test chat --test kill9",
+            "WAXSEAL_BIN=/t/debug/waxseal",
+        ] {
+            assert!(all.contains(expected), "{expected} is not in:\n{all}");
+        }
+    }
+
+    #[test]
+    fn a_selection_brings_what_it_needs_and_no_more() {
+        assert_eq!(shown(&[Part::Boundaries])[0], "cargo xtask boundaries");
+        let lint = shown(&[Part::Lint]);
+        assert_eq!(lint.len(), 2);
+        let e2e = shown(&[Part::E2e]);
+        assert_eq!(e2e.len(), 3, "{e2e:?}");
+        assert!(e2e[1].starts_with("cargo build"));
+        let interop = shown(&[Part::Interop]);
+        assert!(interop[1].contains("--test interop"));
+    }
+}
