@@ -1,0 +1,420 @@
+//! The task that owns one consumer's state: it gathers what is waiting (commands, frames of the relay, results of calls), runs it through
+//! the engine as one step, commits, and only then answers, acknowledges and sends.
+//!
+//! May touch: the relay, through `waxseal_protocol`. Must not: decide anything about messages; that is the engine's.
+
+mod backoff;
+mod command;
+mod fetches;
+mod link;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use waxseal_content::{EnvelopeId, PhoneNumber};
+use waxseal_protocol::{Account, Client};
+
+pub(crate) use command::Command;
+
+use crate::engine::{Counts, Effects, Engine, Step, Upload, Verdict};
+use crate::state::{keys as names, rows};
+use crate::{Error, Event, Failure, Stop};
+use backoff::Backoff;
+use command::Answer;
+use fetches::Fetches;
+use link::{Done, Frame, Online};
+
+/// Events that may wait unread before nothing more is taken from the relay.
+const UNREAD: usize = 4_096;
+/// Envelopes on their way to the relay at a time.
+const IN_FLIGHT: usize = 1_024;
+const PAGE: usize = 64;
+/// Commands and frames that go into one commit.
+const GROUP: usize = 128;
+const MAINTENANCE: Duration = Duration::from_secs(3_600);
+/// How long to leave a recipient alone whose queue at the relay is full.
+const FULL_PAUSE: Duration = Duration::from_secs(2);
+
+struct Actor {
+    engine: Engine,
+    client: Client,
+    account: std::sync::Arc<Account>,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Event>,
+    unread: VecDeque<Event>,
+    jobs: JoinSet<Done>,
+    online: Option<Online>,
+    /// When to connect; `None` while connected or connecting.
+    redial_at: Option<Instant>,
+    backoff: Backoff,
+    maintain_at: Instant,
+    fetches: Fetches,
+    /// The last envelope handed to the connection.
+    cursor: Option<Vec<u8>>,
+    in_flight: HashMap<EnvelopeId, Vec<u8>>,
+    /// Nothing is sent before this.
+    pause_until: Option<Instant>,
+    flushes: Vec<oneshot::Sender<()>>,
+}
+
+enum Wake {
+    Command(Option<Command>),
+    Frame(Option<Frame>),
+    Done(Result<Done, JoinError>),
+    Told,
+    Timer,
+}
+
+/// One step, and what waits for its commit.
+struct Turn {
+    step: Step,
+    now: SystemTime,
+    answers: Vec<Answer>,
+    publish: Option<(Upload, bool)>,
+    stop: Option<Stop>,
+    closed: bool,
+}
+
+/// Prepares the actor.
+pub(crate) fn run(
+    engine: Engine,
+    client: Client,
+    number: PhoneNumber,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Event>,
+) -> Result<impl Future<Output = ()> + Send + 'static, Error> {
+    let account = Account {
+        number: number.reveal().to_owned(),
+        credential: engine.credential()?,
+    };
+    let actor = Actor {
+        engine,
+        client,
+        account: std::sync::Arc::new(account),
+        commands,
+        events,
+        unread: VecDeque::new(),
+        jobs: JoinSet::new(),
+        online: None,
+        redial_at: Some(Instant::now()),
+        backoff: Backoff::default(),
+        maintain_at: Instant::now() + MAINTENANCE,
+        fetches: Fetches::default(),
+        cursor: None,
+        in_flight: HashMap::new(),
+        pause_until: None,
+        flushes: Vec::new(),
+    };
+    Ok(actor.work())
+}
+
+impl Actor {
+    async fn work(mut self) {
+        loop {
+            let wake = self.wait().await;
+            let stop = match self.turn(wake).await {
+                Ok(true) => continue,
+                Ok(false) => return,
+                Err(stop) => stop,
+            };
+            self.unread.push_back(Event::Stopped { reason: stop });
+            break;
+        }
+        self.online = None;
+        self.jobs.abort_all();
+        self.commands.close();
+        for event in std::mem::take(&mut self.unread) {
+            if self.events.send(event).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let timer = [
+            self.redial_at,
+            Some(self.maintain_at),
+            self.fetches.next(self.online.is_some()),
+            self.pause_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min();
+        let timer = timer.unwrap_or(self.maintain_at);
+        let room = self.unread.len() < UNREAD;
+        tokio::select! {
+            command = self.commands.recv() => Wake::Command(command),
+            Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => Wake::Done(done),
+            frame = link::next(&mut self.online), if room && self.online.is_some() => Wake::Frame(frame),
+            permit = self.events.reserve(), if !self.unread.is_empty() => {
+                match (permit, self.unread.pop_front()) {
+                    (Ok(permit), Some(event)) => permit.send(event),
+                    // Nobody reads events any more.
+                    _ => self.unread.clear(),
+                }
+                Wake::Told
+            }
+            () = sleep_until(timer) => Wake::Timer,
+        }
+    }
+
+    /// `Ok(false)` ends the actor quietly.
+    async fn turn(&mut self, wake: Wake) -> Result<bool, Stop> {
+        if matches!(wake, Wake::Told) {
+            while let Some(event) = self.unread.pop_front() {
+                if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+                    self.unread.push_front(event);
+                    break;
+                }
+            }
+            return Ok(true);
+        }
+        let now = SystemTime::now();
+        let mut turn = Turn {
+            step: self.engine.begin(),
+            now,
+            answers: Vec::new(),
+            publish: None,
+            stop: None,
+            closed: false,
+        };
+        self.gather(&mut turn, wake).map_err(|error| storage(&error))?;
+        let effects = self.engine.commit(turn.step, now).await.map_err(|error| storage(&error))?;
+        for answer in turn.answers {
+            answer.give();
+        }
+        if let Some((upload, dial)) = turn.publish {
+            self.spawn(link::publish(self.client.clone(), self.account.clone(), upload, dial));
+        }
+        self.emit(effects);
+        self.start_what_is_due();
+        self.pump().map_err(|error| storage(&error))?;
+        if self.engine.is_idle() {
+            for flushed in self.flushes.drain(..) {
+                let _gone = flushed.send(());
+            }
+        }
+        match turn.stop {
+            Some(stop) => Err(stop),
+            None => Ok(!turn.closed),
+        }
+    }
+
+    /// Everything that is there already goes into the same commit.
+    fn gather(&mut self, turn: &mut Turn, wake: Wake) -> Result<(), Error> {
+        match wake {
+            Wake::Command(None) => turn.closed = true,
+            Wake::Command(Some(command)) => self.command(turn, command)?,
+            Wake::Frame(frame) => self.frame(turn, frame)?,
+            Wake::Done(Ok(done)) => self.done(turn, done)?,
+            Wake::Done(Err(_)) | Wake::Told | Wake::Timer => {}
+        }
+        for _ in 0..GROUP {
+            if turn.closed || turn.stop.is_some() {
+                break;
+            }
+            let mut idle = true;
+            if let Ok(command) = self.commands.try_recv() {
+                idle = false;
+                self.command(turn, command)?;
+            }
+            if self.unread.len() + turn.step.effects.events.len() < UNREAD
+                && let Some(frame) = self.online.as_mut().and_then(Online::try_next)
+            {
+                idle = false;
+                self.frame(turn, Some(frame))?;
+            }
+            if idle {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, turn: &mut Turn, frame: Option<Frame>) -> Result<(), Error> {
+        match frame {
+            Some(Frame::Deliver(deliveries)) => {
+                for (sequence, envelope) in deliveries {
+                    self.engine
+                        .receive(&mut turn.step, sequence, &envelope.sender, &envelope.id, &envelope.body, turn.now)?;
+                }
+            }
+            Some(Frame::Outcomes(outcomes)) => {
+                for (id, outcome) in outcomes {
+                    self.outcome(turn, id, outcome)?;
+                }
+            }
+            Some(Frame::Drained) => turn.step.effects.events.push(Event::Drained),
+            Some(Frame::KeysLow(counts)) => self.prepare(turn, counts, false)?,
+            Some(Frame::Lost(error)) => self.disconnected(turn, error.as_ref()),
+            None => self.disconnected(turn, None),
+        }
+        Ok(())
+    }
+
+    fn outcome(&mut self, turn: &mut Turn, id: EnvelopeId, outcome: link::Outcome) -> Result<(), Error> {
+        let Some(key) = self.in_flight.remove(&id) else { return Ok(()) };
+        let verdict = match outcome {
+            link::Outcome::Accepted => Verdict::Accepted,
+            link::Outcome::UnknownRecipient => Verdict::Failed(Failure::UnknownNumber),
+            link::Outcome::TooLarge => Verdict::Failed(Failure::TooLarge),
+            link::Outcome::Malformed => Verdict::Failed(Failure::Refused),
+            link::Outcome::QueueFull => {
+                // It stays in the outbox; after the pause the outbox is walked from the start.
+                self.pause_until = Some(Instant::now() + FULL_PAUSE);
+                self.cursor = None;
+                return Ok(());
+            }
+        };
+        self.engine.outcome(&mut turn.step, &key, verdict)
+    }
+
+    fn prepare(&mut self, turn: &mut Turn, counts: Counts, dial: bool) -> Result<(), Error> {
+        let upload = self.engine.prepare_keys(&mut turn.step, counts, turn.now)?;
+        if dial || !upload.is_empty() {
+            turn.publish = Some((upload, dial));
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, turn: &mut Turn, done: Done) -> Result<(), Error> {
+        match done {
+            Done::Counted { counts: Ok(counts), dial } => self.prepare(turn, counts, dial)?,
+            Done::Counted {
+                counts: Err(error),
+                dial: true,
+            } => self.refused(turn, &error),
+            Done::Counted {
+                counts: Err(_),
+                dial: false,
+            } => {}
+            Done::Published => {}
+            Done::Dialled(Err(error)) => self.refused(turn, &error),
+            Done::Dialled(Ok((online, queued))) => {
+                turn.step.effects.events.push(Event::Connected { queued });
+                self.engine.drop_useless(&mut turn.step, turn.now)?;
+                self.fetches.retry_all(self.engine.waited_for()?);
+                self.online = Some(*online);
+            }
+            Done::Fetched { number, bundle } => match bundle {
+                Ok(bundle) => {
+                    self.engine.bundle(&mut turn.step, &number, &bundle, turn.now)?;
+                    if turn.step.effects.fetch.contains(&number) {
+                        self.fetches.failed(&number, None, self.engine.rng());
+                    } else {
+                        self.fetches.finished(&number);
+                    }
+                }
+                Err(waxseal_protocol::Error::NotRegistered) => {
+                    self.engine.unknown_number(&mut turn.step, &number)?;
+                    self.fetches.finished(&number);
+                }
+                Err(error) => self.fetches.failed(&number, link::retry_after(&error), self.engine.rng()),
+            },
+        }
+        Ok(())
+    }
+
+    fn disconnected(&mut self, turn: &mut Turn, error: Option<&waxseal_protocol::Error>) {
+        if let Some(online) = self.online.take()
+            && online.since.elapsed() > Duration::from_secs(5)
+        {
+            self.backoff = Backoff::default();
+        }
+        self.cursor = None;
+        self.in_flight.clear();
+        self.pause_until = None;
+        self.redial(turn, error);
+    }
+
+    fn refused(&mut self, turn: &mut Turn, error: &waxseal_protocol::Error) {
+        self.redial(turn, Some(error));
+    }
+
+    fn redial(&mut self, turn: &mut Turn, error: Option<&waxseal_protocol::Error>) {
+        if let Some(stop) = error.and_then(link::is_final) {
+            turn.stop = Some(stop);
+            return;
+        }
+        let retry_in = self.backoff.next(error.and_then(link::retry_after), self.engine.rng());
+        self.redial_at = Some(Instant::now() + retry_in);
+        turn.step.effects.events.push(Event::Disconnected {
+            reason: link::down(error),
+            retry_in,
+        });
+    }
+
+    fn emit(&mut self, effects: Effects) {
+        if let Some(online) = &self.online {
+            online.ack(effects.acks);
+        }
+        self.unread.extend(effects.events);
+        self.fetches.want(effects.fetch);
+    }
+
+    fn start_what_is_due(&mut self) {
+        let now = Instant::now();
+        if self.redial_at.is_some_and(|at| at <= now) {
+            self.redial_at = None;
+            self.count_keys(true);
+        }
+        if self.maintain_at <= now {
+            self.maintain_at = now + MAINTENANCE;
+            if self.online.is_some() {
+                self.count_keys(false);
+            }
+        }
+        if self.pause_until.is_some_and(|at| at <= now) {
+            self.pause_until = None;
+        }
+        if self.online.is_some() {
+            for number in self.fetches.start(now) {
+                self.spawn(link::fetch(self.client.clone(), self.account.clone(), number));
+            }
+        }
+    }
+
+    fn count_keys(&mut self, dial: bool) {
+        let registration = link::Registration {
+            identity_key: self.engine.identity_key().to_bytes().to_vec(),
+            registration_id: self.engine.registration_id(),
+        };
+        self.spawn(link::count(self.client.clone(), self.account.clone(), registration, dial));
+    }
+
+    fn spawn(&mut self, job: impl Future<Output = Done> + Send + 'static) {
+        self.jobs.spawn(job);
+    }
+
+    /// Hands stored envelopes to the connection, in order, a bounded number at a time.
+    fn pump(&mut self) -> Result<(), Error> {
+        let Some(online) = &self.online else { return Ok(()) };
+        while self.pause_until.is_none() && self.in_flight.len() < IN_FLIGHT {
+            let page = self.engine.store().page(names::OUTBOX, self.cursor.as_deref(), PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            self.cursor = Some(last.clone());
+            let mut envelopes = Vec::with_capacity(page.len());
+            for (key, value) in page {
+                let row = <rows::Envelope as prost::Message>::decode(value.as_slice()).map_err(|_| Error::Corrupt)?;
+                let id = EnvelopeId::from_slice(&row.id).ok_or(Error::Corrupt)?;
+                if !self.in_flight.contains_key(&id) {
+                    self.in_flight.insert(id, key);
+                    envelopes.push(link::envelope(row));
+                }
+            }
+            if !envelopes.is_empty() {
+                online.submit(envelopes);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A store that fails ends the consumer: nothing may be sent that is not durable.
+fn storage(error: &Error) -> Stop {
+    tracing::error!(%error, "the consumer stops");
+    Stop::Storage
+}
