@@ -1,4 +1,13 @@
 //! Real processes for tests. Nothing in here is a mock: every server is a process or a socket of its own on a free loopback port, in its own
 //! temporary directory, and ends with the value that started it.
 
+pub mod business;
+pub mod chat;
+pub mod numbers;
+pub mod ports;
+pub mod program;
+pub mod proxy;
+pub mod receiver;
 pub mod redis;
+pub mod scan;
+pub mod up;
