@@ -8,8 +8,20 @@
 //! * [`conversation`]: the lane actor: ratchet steps, commits, emits. The only module that holds session state.
 //! * [`webhook`]: the JSON a business receives, its signature, its delivery with retries. Knows no ratchet.
 //! * [`custody`]: the keys that are kept outside the store: Signal identity, retention chain.
+//! * [`message`]: where these meet: plain types of what is sent, what comes in, what became of it.
 //! * [`transport`]: the edge to the relay, as a trait.
 //!
 //! Commit before emit: no HTTP 200, ciphertext, relay ack or webhook leaves before the state behind it is durable.
 
+pub mod api;
 pub mod config;
+pub mod conversation;
+pub mod custody;
+pub mod message;
+pub mod metrics;
+pub mod number;
+mod sidecar;
+pub mod transport;
+pub mod webhook;
+
+pub use sidecar::{Error, Running, Sidecar};

@@ -1,0 +1,321 @@
+//! Planning what a consumer's envelope does: decrypt, mark as dealt with, turn into webhook events and statuses; or, when it does not
+//! decrypt, ask for it again.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use waxseal_content::{Body, MessageId, Payload, RetryReceipt, wire::Wire};
+use waxseal_sealing::Class;
+use waxseal_signal::{Answer, Ciphertext, Consumed, Error, Keys, PeerId, PrivateRecord, Trust};
+use waxseal_store::{Key, Op};
+
+use super::{
+    core::{Delivery, Input, Plan, Shared, refused},
+    id::{self, PeerIndex},
+};
+use crate::message::{InboundBody, InboundContext, InboundMessage};
+
+/// Retry receipts to one consumer within [`RETRY_WINDOW_MS`]; envelopes past that are only counted, so that garbage does not make us send.
+const RETRIES_PER_WINDOW: u32 = 20;
+const RETRY_WINDOW_MS: u64 = 60_000;
+const RETRY_PEERS: usize = 4096;
+
+/// Names under which one value says only that it exists.
+const MARK: &[u8] = b"1";
+
+/// How many retry receipts each consumer has been sent lately. Bounded: when it is full it forgets.
+#[derive(Default)]
+pub struct RetryBudget {
+    spent: HashMap<PeerIndex, (u64, u32)>,
+}
+
+impl RetryBudget {
+    fn allows(&self, peer: &PeerIndex, now_ms: u64, planned: usize) -> bool {
+        let spent = match self.spent.get(peer) {
+            Some((since, count)) if now_ms.saturating_sub(*since) < RETRY_WINDOW_MS => *count,
+            _ => 0,
+        };
+        usize::try_from(spent).unwrap_or(usize::MAX).saturating_add(planned) < RETRIES_PER_WINDOW as usize
+    }
+
+    pub(super) fn spend(&mut self, peer: &PeerIndex, now_ms: u64) {
+        if self.spent.len() >= RETRY_PEERS {
+            self.spent.retain(|_, (since, _)| now_ms.saturating_sub(*since) < RETRY_WINDOW_MS);
+            if self.spent.len() >= RETRY_PEERS {
+                self.spent.clear();
+            }
+        }
+        let entry = self.spent.entry(*peer).or_insert((now_ms, 0));
+        if now_ms.saturating_sub(entry.0) >= RETRY_WINDOW_MS {
+            *entry = (now_ms, 0);
+        }
+        entry.1 += 1;
+    }
+}
+
+/// The keys a delivery needs, as far as its outside tells.
+pub(super) fn needs(shared: &Shared, delivery: &Delivery, may_repeat: bool, keys: &mut HashSet<Key>) {
+    let names = &shared.names;
+    if may_repeat {
+        keys.insert(names.seen(&delivery.peer, delivery.envelope_id));
+    }
+    match Wire::parse(&delivery.body) {
+        Ok(Wire::Retry(receipt)) => {
+            keys.insert(names.message(id::of_envelope(receipt.envelope_id).0));
+        }
+        Ok(Wire::Signal(body)) => {
+            let needed = Ciphertext::from_body(body).and_then(|ciphertext| waxseal_signal::needed(&ciphertext));
+            if let Ok(Some(needed)) = needed {
+                keys.extend(needed.one_time_ec.map(|id| names.one_time_ec(id)));
+                keys.extend(needed.kyber.map(|id| names.one_time_kyber(id)));
+                keys.insert(names.used(&needed.base_key));
+            }
+        }
+        Err(_) => {}
+    }
+}
+
+impl Plan<'_> {
+    pub(super) fn deliver(&mut self, delivery: &Delivery, input: &Input) {
+        self.acks.push(delivery.sequence);
+        let seen = self.names().seen(&delivery.peer, delivery.envelope_id);
+        let repeated = self.absent.contains(&seen) || input.used.contains(&seen);
+        if repeated || (input.may_repeat && self.value(&seen).is_some()) {
+            self.counts.refused[refused::DUPLICATE] += 1;
+            return;
+        }
+        match Wire::parse(&delivery.body) {
+            Err(_) => self.counts.refused[refused::MALFORMED] += 1,
+            Ok(Wire::Retry(receipt)) => {
+                self.mark(seen);
+                self.retry_asked(delivery, &receipt);
+            }
+            Ok(Wire::Signal(body)) => match Ciphertext::from_body(body) {
+                Err(_) => self.counts.refused[refused::MALFORMED] += 1,
+                Ok(ciphertext) => self.decrypt(delivery, &ciphertext, seen, input),
+            },
+        }
+    }
+
+    fn decrypt(&mut self, delivery: &Delivery, ciphertext: &Ciphertext, seen: Key, input: &Input) {
+        let shared = self.shared();
+        let keys = self.private_keys(ciphertext, input);
+        let now = self.now.time;
+        let peer = self.draft(&delivery.peer, &delivery.sender).peer.signal.clone();
+        let peer_id = PeerId::new(delivery.peer);
+        let step =
+            waxseal_signal::decrypt(&shared.identity, &peer_id, &peer, ciphertext, &keys, Trust::AcceptChange, &shared.policy, now, &mut self.rng);
+        let decrypted = match step {
+            Ok(decrypted) => decrypted,
+            Err(error) => return self.undecryptable(delivery, ciphertext, seen, error),
+        };
+        self.mark(seen);
+        let draft = self.draft(&delivery.peer, &delivery.sender);
+        draft.peer.signal = decrypted.peer;
+        draft.dirty = true;
+        self.consume(&decrypted.consumed);
+        self.counts.decrypted += 1;
+        self.counts.identity_changes += u64::from(decrypted.identity_changed);
+        match Payload::decode(&decrypted.plaintext) {
+            Err(_) => self.counts.refused[refused::MALFORMED] += 1,
+            Ok(payload) if payload.sender != delivery.sender || payload.recipient != shared.number => {
+                self.counts.refused[refused::MISADDRESSED] += 1;
+            }
+            Ok(payload) => self.receive(delivery, &payload),
+        }
+    }
+
+    /// The private keys a first message names, as far as they are still there.
+    fn private_keys(&mut self, ciphertext: &Ciphertext, input: &Input) -> Keys {
+        let Ok(Some(needed)) = waxseal_signal::needed(ciphertext) else { return Keys::default() };
+        let shared = self.shared();
+        let base_key_mark = self.names().used(&needed.base_key);
+        let base_key_seen = input.used.contains(&base_key_mark) || self.value(&base_key_mark).is_some();
+        let one_time_ec = needed.one_time_ec.and_then(|id| {
+            let key = self.names().one_time_ec(id);
+            self.one_time_key(&key, &self.names().used(&ec_mark(id)), input)
+        });
+        let kyber = needed.kyber.and_then(|id| {
+            let key = self.names().one_time_kyber(id);
+            shared.last_resort_key(id).or_else(|| self.one_time_key(&key, &self.names().used(&kyber_mark(id)), input))
+        });
+        Keys { one_time_ec, signed: shared.signed_key(needed.signed), kyber, base_key_seen }
+    }
+
+    fn one_time_key(&mut self, key: &Key, mark: &Key, input: &Input) -> Option<PrivateRecord> {
+        let deleted = |op: &Op| matches!(op, Op::Delete { key: gone } if gone == key);
+        if input.used.contains(mark) || self.ops.iter().any(deleted) {
+            return None;
+        }
+        let sealed = self.value(key)?;
+        let shared = self.shared();
+        let opened = shared.sealer.open(Class::PreKey, key.as_str(), sealed).ok()?;
+        Some(PrivateRecord::from_bytes(&opened))
+    }
+
+    /// Used keys go in the same commit as the session they made; the mark keeps a second lane from using them at the same time.
+    fn consume(&mut self, consumed: &Consumed) {
+        if let Some(id) = consumed.one_time_ec {
+            let key = self.names().one_time_ec(id);
+            self.ops.push(Op::Delete { key });
+            self.mark_used(&ec_mark(id));
+        }
+        let Some(id) = consumed.kyber else { return };
+        if self.shared().last_resort_key(id).is_some() {
+            if let Some(base_key) = &consumed.base_key {
+                self.mark_used(base_key);
+            }
+        } else {
+            let key = self.names().one_time_kyber(id);
+            self.ops.push(Op::Delete { key });
+            self.mark_used(&kyber_mark(id));
+        }
+    }
+
+    fn mark_used(&mut self, what: &[u8]) {
+        let key = self.names().used(what);
+        self.mark(key);
+    }
+
+    /// Writes a mark that must not exist yet.
+    fn mark(&mut self, key: Key) {
+        self.ops.push(Op::Put { key: key.clone(), value: Bytes::from_static(MARK), ttl: self.shared().retention });
+        self.absent.push(key);
+    }
+
+    fn undecryptable(&mut self, delivery: &Delivery, ciphertext: &Ciphertext, seen: Key, error: Error) {
+        let reason = match error.answer() {
+            Answer::Acknowledge => {
+                self.counts.refused[refused::DUPLICATE] += 1;
+                return;
+            }
+            Answer::Drop => {
+                self.counts.refused[refused::MALFORMED] += 1;
+                return;
+            }
+            Answer::Retry { reason } => reason,
+            Answer::Identity => 0,
+        };
+        self.counts.refused[refused::UNDECRYPTABLE] += 1;
+        if error == Error::DamagedRecord {
+            let draft = self.draft(&delivery.peer, &delivery.sender);
+            draft.peer.signal = draft.peer.signal.without_sessions();
+            draft.dirty = true;
+        }
+        let planned = self.asked.iter().filter(|peer| **peer == delivery.peer).count();
+        if !self.core.retry_budget.allows(&delivery.peer, self.now.ms, planned) {
+            return;
+        }
+        let Ok(decryption_error) = waxseal_signal::decryption_error(ciphertext, delivery.accepted_at_ms) else { return };
+        let attempt = (id::of_envelope(delivery.envelope_id).1 + 1).min(RetryReceipt::MAX_ATTEMPTS);
+        let receipt = RetryReceipt { envelope_id: delivery.envelope_id, attempt, reason, decryption_error };
+        self.mark(seen);
+        self.asked.push(delivery.peer);
+        self.counts.retries_asked += 1;
+        let envelope_id = id::envelope_id(id::message_id(self.core.lane, &mut self.rng), 0);
+        let expires_at_ms = self.now.ms + self.retention_ms();
+        self.outgoing(envelope_id, &delivery.sender, receipt.to_body(), expires_at_ms, None);
+    }
+
+    fn receive(&mut self, delivery: &Delivery, payload: &Payload) {
+        let peer = delivery.peer;
+        let body = match &payload.body {
+            Body::Text { body, .. } => InboundBody::Text(body.clone()),
+            Body::Reaction { message_id, emoji } => InboundBody::Reaction { message: self.wamid(&peer, *message_id), emoji: emoji.clone() },
+            Body::Unsupported => InboundBody::Unsupported,
+            Body::Receipt { kind, message_ids } => {
+                for message in message_ids {
+                    self.receipt(&peer, &delivery.sender, *kind, *message);
+                }
+                return;
+            }
+            Body::Typing => return,
+        };
+        let context = payload.context.map(|context| InboundContext {
+            wamid: self.wamid(&peer, context.message_id),
+            from: if context.from_recipient { self.shared().number.clone() } else { delivery.sender.clone() },
+        });
+        let message = InboundMessage {
+            from: delivery.sender.clone(),
+            profile_name: payload.sender_name.clone(),
+            user_id: self.user_id(&delivery.sender),
+            wamid: self.wamid(&peer, payload.message_id),
+            timestamp_s: delivery.accepted_at_ms / 1000,
+            body,
+            context,
+        };
+        let draft = self.draft(&peer, &delivery.sender);
+        if payload.sender_name.is_some() {
+            draft.peer.name.clone_from(&payload.sender_name);
+        }
+        draft.arrived.push(payload.message_id);
+        let bytes = self.shared().bodies.message(&message);
+        self.event(&peer, bytes);
+    }
+
+    /// The consumer could not decrypt an envelope of ours: if it was a message that is still wanted, it goes back into the queue, to be
+    /// encrypted in a fresh session; five times at most.
+    fn retry_asked(&mut self, delivery: &Delivery, receipt: &RetryReceipt) {
+        let shared = self.shared();
+        let peer = delivery.peer;
+        let draft = self.draft(&peer, &delivery.sender);
+        let broken = waxseal_signal::must_archive(&draft.peer.signal, &receipt.decryption_error).unwrap_or(false);
+        if broken && let Ok(archived) = waxseal_signal::archive(&draft.peer.signal) {
+            draft.peer.signal = archived;
+            draft.dirty = true;
+        }
+        let (message, attempt) = id::of_envelope(receipt.envelope_id);
+        let Some(kept) = self.kept(message) else { return };
+        let expected = kept.attempt == attempt && kept.to == delivery.sender.reveal();
+        let (Some(payload), true) = (kept.payload.clone(), expected && !kept.delivered) else { return };
+        self.sent_before(&peer, message);
+        if attempt >= RetryReceipt::MAX_ATTEMPTS {
+            let (to, opaque) = (delivery.sender.clone(), kept.opaque.map(waxseal_content::Text::new));
+            self.fail(&peer, message, &to, opaque, crate::message::FailureReason::CouldNotDecrypt);
+            return;
+        }
+        self.counts.retries_answered += 1;
+        let job = super::record::Job {
+            message_id: message.as_bytes().to_vec(),
+            to: kept.to.clone(),
+            payload,
+            attempt: attempt + 1,
+            expires_at_ms: kept.expires_at_ms,
+            tracked: true,
+            opaque: kept.opaque.clone(),
+        };
+        let mut again = kept;
+        again.attempt += 1;
+        self.keep(message, again);
+        let queue = self.names().accepted(self.core.lane);
+        if let Some(value) = self.seal(Class::Message, &queue, &job) {
+            self.ops.push(Op::Append { queue, value, ttl: shared.retention });
+            self.appended.push(super::core::Appended::Job);
+        }
+    }
+
+    /// Encrypts the delivery receipts this turn owes. A session that cannot send has just been lost; the consumer then sees no tick, which
+    /// is the lesser harm.
+    pub(super) fn send_receipts(&mut self) {
+        let owed: Vec<(PeerIndex, Vec<MessageId>)> = self
+            .peers
+            .iter_mut()
+            .filter(|(_, draft)| !draft.arrived.is_empty())
+            .map(|(peer, draft)| (*peer, std::mem::take(&mut draft.arrived)))
+            .collect();
+        for (peer, message_ids) in owed {
+            let body = Body::Receipt { kind: waxseal_content::ReceiptKind::Delivered, message_ids };
+            self.control(&peer, body);
+        }
+    }
+}
+
+fn ec_mark(id: u32) -> [u8; 5] {
+    let [a, b, c, d] = id.to_be_bytes();
+    [0, a, b, c, d]
+}
+
+fn kyber_mark(id: u32) -> [u8; 5] {
+    let [a, b, c, d] = id.to_be_bytes();
+    [1, a, b, c, d]
+}

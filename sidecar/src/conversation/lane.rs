@@ -1,0 +1,704 @@
+//! The actor of a lane: gathers what has happened, has the turn planned, commits it, and only then lets anything out.
+//!
+//! One lane does one turn at a time; what happens during a commit makes the next turn, so under load turns grow and commits become fewer.
+//! Everything that waits, waits in the store: what is in memory is bounded and can be read again.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::{Notify, Semaphore, mpsc},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use waxseal_content::{EnvelopeId, MessageId, PhoneNumber, Text};
+use waxseal_protocol::{
+    Error as TransportError,
+    proto::{self, Envelope, Verdict},
+};
+use waxseal_sealing::Class;
+use waxseal_signal::{Bundle, OneTimePublicKey, SignedPublicKey};
+use waxseal_store::{Batch, EntryId, Outcome, Store};
+
+use super::{
+    core::{self, Accepted, Core, Delivery, Input, Loaded, Moment, Settled, Shared, Unplanned, Waiting},
+    id::{self, PeerIndex},
+    outbound,
+    record::{Event as StoredEvent, Job, Outgoing},
+};
+use crate::{
+    message::FailureReason,
+    transport::Transport,
+    webhook::line::{self, Line, PeerTag},
+};
+
+/// How much of each kind one turn takes.
+const DELIVERIES_PER_TURN: usize = 64;
+const JOBS_PER_TURN: usize = 128;
+const VERDICTS_PER_TURN: usize = 512;
+const FINISHED_PER_TURN: usize = 512;
+/// Envelopes the relay may owe an answer for; more stay unencrypted in the queue.
+const MAX_UNANSWERED: usize = 2048;
+/// Messages waiting in memory for bundles; more stay in the queue.
+const MAX_PARKED: usize = 2048;
+const PAGE: usize = 128;
+const DEADLINE_CHECK: Duration = Duration::from_secs(5);
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MOST: Duration = Duration::from_secs(2);
+const BUNDLE_RETRY: Duration = Duration::from_secs(2);
+/// How often a consumer's bundle may turn out unusable before its messages fail.
+const MAX_BAD_BUNDLES: u32 = 3;
+/// What is kept of the last batches, to put back what a failing Redis lost.
+const TAIL_BATCHES: usize = 64;
+
+/// What a lane is told.
+pub enum Event {
+    /// An envelope of a consumer.
+    Delivery(Delivery),
+    /// The relay's answer for an envelope of ours.
+    Verdict(EnvelopeId, Verdict),
+    /// The link is up; what leaves goes here.
+    Linked(mpsc::UnboundedSender<Emit>),
+    /// Everything queued before the link came up has been delivered: no more repeats.
+    Drained,
+    /// The link is down.
+    Unlinked,
+    /// The answer to a request for a bundle.
+    Bundle(PeerIndex, Result<Box<proto::Bundle>, TransportError>),
+    /// An attempt to post a webhook has ended.
+    Posted(EntryId, line::Ended),
+    /// The webhook endpoint has been verified.
+    WebhookReady,
+}
+
+/// What leaves through the link.
+pub enum Emit {
+    /// Envelopes, in this order.
+    Submit(Vec<Envelope>),
+    /// Deliveries that are durable.
+    Acknowledge(Vec<u64>),
+}
+
+/// Posts webhooks for the lanes.
+pub trait Poster: Send + Sync + 'static {
+    /// Whether there is a verified endpoint.
+    fn is_ready(&self) -> bool;
+    /// Posts one event; the end is reported by sending [`Event::Posted`].
+    fn post(&self, entry: EntryId, post: Post, lane: mpsc::Sender<Event>);
+}
+
+/// A webhook event in memory.
+#[derive(Clone)]
+pub struct Post {
+    /// Names the event over all attempts.
+    pub event_id: [u8; 16],
+    /// The exact bytes.
+    pub body: Bytes,
+}
+
+/// What a lane works with.
+pub struct Outfit {
+    /// Fixed facts of the number.
+    pub shared: Arc<Shared>,
+    /// Where state is kept.
+    pub store: Store,
+    /// For bundles.
+    pub transport: Arc<dyn Transport>,
+    /// For webhooks.
+    pub poster: Arc<dyn Poster>,
+    /// Bounds the cores that ratchet steps may use at a time.
+    pub cores: Arc<Semaphore>,
+    /// Told when a message was accepted.
+    pub wake: Arc<Notify>,
+    /// Told to stop.
+    pub stop: CancellationToken,
+}
+
+/// Why a lane ended.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    #[error("stopped")]
+    Stopped,
+    /// Another owner has claimed the lane.
+    #[error("another owner has claimed the lane")]
+    Displaced,
+}
+
+/// A lane and its owner.
+pub struct Lane {
+    outfit: Outfit,
+    core: Core,
+    events: mpsc::Receiver<Event>,
+    sender: mpsc::WeakSender<Event>,
+    link: Option<mpsc::UnboundedSender<Emit>>,
+    input: Input,
+    jobs: VecDeque<Accepted>,
+    job_cursor: EntryId,
+    more_jobs: bool,
+    parked: HashMap<PeerIndex, Parked>,
+    bad_bundles: HashMap<PeerIndex, u32>,
+    line: Line<EntryId, Post>,
+    line_rests_until: Option<Instant>,
+    next_deadline_check: Instant,
+    tail: VecDeque<Batch>,
+}
+
+/// Messages of one consumer that wait for a bundle.
+struct Parked {
+    jobs: Vec<Accepted>,
+    /// `None` while the bundle is being fetched.
+    ask_at: Option<Instant>,
+}
+
+impl Lane {
+    /// The owner of a lane that has been claimed.
+    #[must_use]
+    pub fn new(outfit: Outfit, core: Core, events: mpsc::Receiver<Event>, sender: mpsc::WeakSender<Event>) -> Self {
+        let config = line::Config { entries: 1024, entries_per_peer: 64, concurrency: 16, ..line::Config::default() };
+        Self {
+            outfit,
+            core,
+            events,
+            sender,
+            link: None,
+            input: Input { may_repeat: true, ..Input::default() },
+            jobs: VecDeque::new(),
+            job_cursor: EntryId::ZERO,
+            more_jobs: true,
+            parked: HashMap::new(),
+            bad_bundles: HashMap::new(),
+            line: Line::new(config),
+            line_rests_until: None,
+            next_deadline_check: Instant::now(),
+            tail: VecDeque::new(),
+        }
+    }
+
+    /// Works until told to stop or displaced.
+    pub async fn run(mut self) -> End {
+        loop {
+            if let Err(end) = self.round().await {
+                return end;
+            }
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), End> {
+        self.refill_jobs().await?;
+        self.work_line().await;
+        self.check_deadlines().await;
+        self.ask_again();
+        if self.input.is_empty() && (self.link.is_none() || self.jobs.is_empty()) {
+            let stop = self.outfit.stop.clone();
+            let wake = Arc::clone(&self.outfit.wake);
+            let rest_until = self.wake_at();
+            tokio::select! {
+                () = stop.cancelled() => return Err(End::Stopped),
+                event = self.events.recv() => match event {
+                    Some(event) => self.take(event).await?,
+                    None => return Err(End::Stopped),
+                },
+                () = wake.notified() => self.more_jobs = true,
+                () = tokio::time::sleep_until(rest_until) => {}
+            }
+        }
+        while self.has_room() {
+            match self.events.try_recv() {
+                Ok(event) => self.take(event).await?,
+                Err(_) => break,
+            }
+        }
+        self.turn().await
+    }
+
+    fn has_room(&self) -> bool {
+        self.input.deliveries.len() < DELIVERIES_PER_TURN
+            && self.input.verdicts.len() < VERDICTS_PER_TURN
+            && self.input.finished.len() < FINISHED_PER_TURN
+    }
+
+    async fn take(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Delivery(delivery) => self.input.deliveries.push(delivery),
+            Event::Verdict(envelope, verdict) => self.input.verdicts.push((envelope, verdict)),
+            Event::Linked(link) => {
+                self.link = Some(link);
+                self.input.may_repeat = true;
+                self.resend_outbox().await?;
+            }
+            Event::Drained => self.input.may_repeat = false,
+            Event::Unlinked => self.link = None,
+            Event::Bundle(peer, answer) => self.take_bundle(peer, answer),
+            Event::Posted(entry, ended) => {
+                let metrics = &self.outfit.shared.metrics;
+                metrics.webhook_attempt(ended == line::Ended::Delivered);
+                match self.line.finished(entry, ended, now_ms(), rand::random()) {
+                    Some(line::Verdict::Remove) => self.input.finished.push(entry),
+                    Some(line::Verdict::GiveUp(_)) => {
+                        metrics.webhooks_given_up.inc();
+                        self.input.finished.push(entry);
+                    }
+                    Some(line::Verdict::Retry) | None => {}
+                }
+            }
+            Event::WebhookReady => {}
+        }
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Instant {
+        let mut at = self.next_deadline_check;
+        if self.outfit.poster.is_ready() {
+            if let Some(rests) = self.line_rests_until {
+                at = at.min(rests);
+            } else if let Some(wake_ms) = self.line.wake_at_ms() {
+                at = at.min(Instant::now() + Duration::from_millis(wake_ms.saturating_sub(now_ms())));
+            }
+        }
+        self.parked.values().filter_map(|parked| parked.ask_at).fold(at, Instant::min)
+    }
+
+    // ---- accepted messages ----
+
+    async fn refill_jobs(&mut self) -> Result<(), End> {
+        let room = self.core.unanswered() < MAX_UNANSWERED && self.parked.values().map(|parked| parked.jobs.len()).sum::<usize>() < MAX_PARKED;
+        if self.link.is_none() || !self.more_jobs || !self.jobs.is_empty() || !room {
+            return Ok(());
+        }
+        let queue = self.outfit.shared.names.accepted(self.core.lane);
+        let entries = self.range(&queue, self.job_cursor).await?;
+        self.more_jobs = entries.len() == PAGE;
+        for (entry, sealed) in entries {
+            self.job_cursor = entry;
+            let job: Option<Job> = core::open(&self.outfit.shared, Class::Message, &queue, &sealed);
+            let number = job.as_ref().and_then(|job| PhoneNumber::parse(&job.to).ok());
+            let (Some(job), Some(number)) = (job, number) else {
+                self.input.unreadable.push(entry);
+                continue;
+            };
+            let peer = self.outfit.shared.blind.of(number.reveal());
+            let accepted = Accepted { entry, peer, job };
+            match self.parked.get_mut(&peer) {
+                Some(parked) => parked.jobs.push(accepted),
+                None => self.jobs.push_back(accepted),
+            }
+        }
+        Ok(())
+    }
+
+    fn park(&mut self, messages: Vec<Accepted>) {
+        for accepted in messages {
+            let peer = accepted.peer;
+            let waiting = self.parked.entry(peer).or_insert_with(|| Parked { jobs: Vec::new(), ask_at: Some(Instant::now()) });
+            waiting.jobs.push(accepted);
+        }
+        // What of these consumers had been read already goes behind.
+        let (behind, others) = std::mem::take(&mut self.jobs).into_iter().partition::<Vec<_>, _>(|job| self.parked.contains_key(&job.peer));
+        self.jobs = others.into();
+        for accepted in behind {
+            if let Some(parked) = self.parked.get_mut(&accepted.peer) {
+                parked.jobs.push(accepted);
+            }
+        }
+        self.ask_again();
+    }
+
+    /// Asks for the bundles whose time has come.
+    fn ask_again(&mut self) {
+        if self.link.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        for (peer, parked) in &mut self.parked {
+            let Some(number) = parked.jobs.first().and_then(|accepted| PhoneNumber::parse(&accepted.job.to).ok()) else { continue };
+            if parked.ask_at.is_some_and(|at| at <= now) {
+                parked.ask_at = None;
+                let (peer, transport, lane) = (*peer, Arc::clone(&self.outfit.transport), self.sender.clone());
+                tokio::spawn(async move {
+                    let answer = transport.fetch_bundle(&number).await.map(Box::new);
+                    if let Some(lane) = lane.upgrade() {
+                        let _ = lane.send(Event::Bundle(peer, answer)).await;
+                    }
+                });
+            }
+        }
+    }
+
+    fn take_bundle(&mut self, peer: PeerIndex, answer: Result<Box<proto::Bundle>, TransportError>) {
+        let Some(mut parked) = self.parked.remove(&peer) else { return };
+        let reason = match answer {
+            Ok(bundle) if self.bad_bundles.get(&peer).is_some_and(|count| *count >= MAX_BAD_BUNDLES) => {
+                drop(bundle);
+                self.bad_bundles.remove(&peer);
+                FailureReason::NoKeys
+            }
+            Ok(bundle) => match signal_bundle(&bundle) {
+                Some(bundle) => {
+                    self.input.bundles.insert(peer, bundle);
+                    for accepted in parked.jobs.into_iter().rev() {
+                        self.jobs.push_front(accepted);
+                    }
+                    return;
+                }
+                None => FailureReason::NoKeys,
+            },
+            Err(TransportError::NotRegistered) => FailureReason::UnknownRecipient,
+            Err(TransportError::NoKeys) => FailureReason::NoKeys,
+            Err(error) => {
+                let wait = match error {
+                    TransportError::RateLimited { retry_after } => retry_after,
+                    _ => BUNDLE_RETRY,
+                };
+                parked.ask_at = Some(Instant::now() + wait);
+                self.parked.insert(peer, parked);
+                return;
+            }
+        };
+        self.input.hopeless.extend(parked.jobs.into_iter().map(|accepted| (accepted, reason)));
+    }
+
+    // ---- the outbox ----
+
+    /// The link is new: everything the relay has not answered for is sent again, as it is stored.
+    async fn resend_outbox(&mut self) -> Result<(), End> {
+        let queue = self.outfit.shared.names.outbox(self.core.lane);
+        let mut after = EntryId::ZERO;
+        loop {
+            let entries = self.range(&queue, after).await?;
+            let last_page = entries.len() < PAGE;
+            let mut envelopes = Vec::with_capacity(entries.len());
+            for (entry, sealed) in entries {
+                after = entry;
+                let stored: Option<Outgoing> = core::open(&self.outfit.shared, Class::Message, &queue, &sealed);
+                let Some(stored) = stored else { continue };
+                let (Some(envelope_id), Ok(to)) = (EnvelopeId::from_slice(&stored.envelope_id), PhoneNumber::parse(&stored.to)) else { continue };
+                envelopes.push(outbound::envelope(&stored, now_ms()));
+                let waiting = Waiting { entry, to, tracked: stored.tracked, opaque: stored.opaque.map(Text::new) };
+                self.core.recall(envelope_id, waiting);
+            }
+            self.emit(Emit::Submit(envelopes));
+            if last_page {
+                return Ok(());
+            }
+        }
+    }
+
+    fn emit(&self, emit: Emit) {
+        let empty = match &emit {
+            Emit::Submit(envelopes) => envelopes.is_empty(),
+            Emit::Acknowledge(sequences) => sequences.is_empty(),
+        };
+        if let (false, Some(link)) = (empty, &self.link) {
+            // A link that is gone loses nothing: envelopes are in the outbox, and the relay delivers again what was not acknowledged.
+            let _ = link.send(emit);
+        }
+    }
+
+    // ---- webhooks ----
+
+    async fn work_line(&mut self) {
+        if !self.outfit.poster.is_ready() || self.line_rests_until.is_some_and(|until| until > Instant::now()) {
+            return;
+        }
+        self.line_rests_until = None;
+        loop {
+            while let Some(step) = self.line.step(now_ms()) {
+                match step {
+                    line::Step::Attempt { id, payload, .. } => {
+                        if let Some(lane) = self.sender.upgrade() {
+                            self.outfit.poster.post(id, payload, lane);
+                        }
+                    }
+                    line::Step::GiveUp { id, .. } => {
+                        self.outfit.shared.metrics.webhooks_given_up.inc();
+                        self.input.finished.push(id);
+                    }
+                }
+            }
+            let Some(after) = self.line.read() else { return };
+            let queue = self.outfit.shared.names.events(self.core.lane);
+            match self.outfit.store.range(&queue, after, PAGE).await {
+                Ok(entries) => {
+                    let more = entries.len() == PAGE;
+                    let mut page = Vec::with_capacity(entries.len());
+                    for (id, sealed) in entries {
+                        match core::open::<StoredEvent>(&self.outfit.shared, Class::Webhook, &queue, &sealed).and_then(|event| entry(id, event)) {
+                            Some(entry) => page.push(entry),
+                            None => self.input.finished.push(id),
+                        }
+                    }
+                    self.line.page(page, more, now_ms());
+                }
+                Err(_) => {
+                    self.line.unreadable();
+                    self.line_rests_until = Some(Instant::now() + RETRY_MOST);
+                    return;
+                }
+            }
+        }
+    }
+
+    // ---- deadlines ----
+
+    async fn check_deadlines(&mut self) {
+        let now = Instant::now();
+        if now < self.next_deadline_check {
+            return;
+        }
+        self.next_deadline_check = now + DEADLINE_CHECK;
+        let agenda = self.outfit.shared.names.deadlines(self.core.lane);
+        // What cannot be read now is read at the next check.
+        if let Ok(due) = self.outfit.store.due(&agenda, now_ms(), PAGE).await {
+            if due.len() == PAGE {
+                self.next_deadline_check = now;
+            }
+            self.input.expired.extend(due.iter().filter_map(|(member, _)| MessageId::from_slice(member)));
+        }
+    }
+
+    // ---- the turn ----
+
+    async fn turn(&mut self) -> Result<(), End> {
+        if self.link.is_some() {
+            let count = self.jobs.len().min(JOBS_PER_TURN);
+            self.input.jobs.extend(self.jobs.drain(..count));
+        }
+        if self.input.is_empty() {
+            return Ok(());
+        }
+        let may_repeat = self.input.may_repeat;
+        let mut input = std::mem::replace(&mut self.input, Input { may_repeat, ..Input::default() });
+        let mut loaded = Loaded::new();
+        let mut keys = self.core.needs(&input);
+        let mut delay = RETRY_FIRST;
+        loop {
+            self.load(&keys, &mut loaded).await?;
+            keys.clear();
+            match self.plan(&input, &loaded).await {
+                Err(Unplanned::Missing(more)) => keys = more,
+                Err(Unplanned::Seal(error)) => {
+                    tracing::error!(%error, "values cannot be sealed; the lane waits");
+                    self.rest(&mut delay).await?;
+                }
+                Ok(turn) if turn.batch.ops.is_empty() => {
+                    self.let_out(turn.without_commit(), &input);
+                    return Ok(());
+                }
+                Ok(turn) => match self.commit(&turn.batch).await? {
+                    Outcome::Applied { appended } => {
+                        self.remember(turn.batch.clone());
+                        let settled = self.core.settle(turn, &appended);
+                        self.let_out(settled, &input);
+                        return Ok(());
+                    }
+                    Outcome::AlreadyApplied => {
+                        self.remember(turn.batch.clone());
+                        let settled = self.core.settle(turn, &[]);
+                        self.let_out(settled, &input);
+                        return self.resync().await;
+                    }
+                    Outcome::Exists(index) => {
+                        input.used.extend(turn.batch.absent.get(index).cloned());
+                    }
+                    Outcome::Stale { .. } => return Err(End::Displaced),
+                    Outcome::Gap { epoch, seq } => {
+                        self.recover(epoch, seq).await?;
+                        loaded.clear();
+                        keys = self.core.needs(&input);
+                        // Places in the queues may have changed.
+                        input.jobs.clear();
+                        input.hopeless.clear();
+                        input.finished.clear();
+                    }
+                },
+            }
+        }
+    }
+
+    async fn plan(&self, input: &Input, loaded: &Loaded) -> Result<core::Turn, Unplanned> {
+        let _core = self.outfit.cores.acquire().await;
+        let now = Moment::of(SystemTime::now());
+        tokio::task::block_in_place(|| self.core.plan(input, loaded, now))
+    }
+
+    /// Everything that waited for the turn to be durable.
+    fn let_out(&mut self, settled: Settled, input: &Input) {
+        self.emit(Emit::Submit(settled.envelopes));
+        self.emit(Emit::Acknowledge(settled.acks));
+        let now = now_ms();
+        for (id, event) in settled.events {
+            let payload = Post { event_id: event.event_id, body: event.body };
+            let entry = line::Entry { id, peer: PeerTag(event.peer), until_ms: event.window_end_ms, payload };
+            self.line.offer(entry, now);
+        }
+        for id in &input.finished {
+            self.line.removed(*id);
+        }
+        self.more_jobs |= settled.requeued;
+        for accepted in &settled.parked {
+            if input.bundles.contains_key(&accepted.peer) {
+                *self.bad_bundles.entry(accepted.peer).or_insert(0) += 1;
+            }
+        }
+        for peer in input.bundles.keys() {
+            if !settled.parked.iter().any(|accepted| accepted.peer == *peer) {
+                self.bad_bundles.remove(peer);
+            }
+        }
+        self.park(settled.parked);
+        self.outfit.shared.metrics.count(&settled.counts);
+    }
+
+    // ---- the store ----
+
+    async fn load(&self, keys: &[waxseal_store::Key], loaded: &mut Loaded) -> Result<(), End> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut delay = RETRY_FIRST;
+        loop {
+            match self.outfit.store.get(keys).await {
+                Ok(values) => {
+                    loaded.extend(keys.iter().cloned().zip(values));
+                    return Ok(());
+                }
+                Err(_) => self.rest(&mut delay).await?,
+            }
+        }
+    }
+
+    async fn range(&self, queue: &waxseal_store::Key, after: EntryId) -> Result<Vec<(EntryId, Bytes)>, End> {
+        let mut delay = RETRY_FIRST;
+        loop {
+            match self.outfit.store.range(queue, after, PAGE).await {
+                Ok(entries) => return Ok(entries),
+                Err(_) => self.rest(&mut delay).await?,
+            }
+        }
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<Outcome, End> {
+        let mut delay = RETRY_FIRST;
+        let begun = Instant::now();
+        loop {
+            match self.outfit.store.commit(batch.clone()).await {
+                Ok(outcome) => {
+                    self.outfit.shared.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+                    return Ok(outcome);
+                }
+                Err(error) => {
+                    // The batch is fenced: running it again is safe whatever became of it.
+                    if delay > RETRY_FIRST * 8 {
+                        tracing::warn!(%error, lane = self.core.lane, "state cannot be made durable; trying again");
+                    }
+                    self.rest(&mut delay).await?;
+                }
+            }
+        }
+    }
+
+    async fn rest(&self, delay: &mut Duration) -> Result<(), End> {
+        tokio::select! {
+            () = self.outfit.stop.cancelled() => Err(End::Stopped),
+            () = tokio::time::sleep(*delay) => {
+                *delay = (*delay * 2).min(RETRY_MOST);
+                Ok(())
+            }
+        }
+    }
+
+    fn remember(&mut self, batch: Batch) {
+        if self.tail.len() == TAIL_BATCHES {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(batch);
+    }
+
+    /// The store has lost commits of this lane. If the lost ones are still in memory they are put back; if not, the lane is claimed anew and
+    /// its sessions are skipped ahead before they send again, so that no message key is used twice.
+    async fn recover(&mut self, stored_epoch: u64, stored_seq: u64) -> Result<(), End> {
+        self.outfit.shared.metrics.rollbacks.inc();
+        let first_lost = self.tail.iter().position(|batch| batch.fence.as_ref().is_some_and(|fence| fence.seq == stored_seq + 1));
+        tracing::warn!(lane = self.core.lane, can_replay = first_lost.is_some(), "the store has lost commits; recovering");
+        if let (true, Some(first)) = (stored_epoch == self.core.epoch, first_lost) {
+            let lost: Vec<Batch> = self.tail.iter().skip(first).cloned().collect();
+            let mut replayed = true;
+            for batch in lost {
+                replayed &= matches!(self.commit(&batch).await?, Outcome::Applied { .. } | Outcome::AlreadyApplied);
+            }
+            if replayed {
+                return self.resync().await;
+            }
+        }
+        let fence = self.outfit.shared.names.fence(self.core.lane);
+        let mut delay = RETRY_FIRST;
+        let claim = loop {
+            match self.outfit.store.claim(&fence, self.core.epoch).await {
+                Ok(claim) => break claim,
+                Err(_) => self.rest(&mut delay).await?,
+            }
+        };
+        self.tail.clear();
+        self.core.roll_back(claim.epoch, claim.seq);
+        self.resync().await
+    }
+
+    /// Reads the queues again: their entries may have other places than memory says.
+    async fn resync(&mut self) -> Result<(), End> {
+        self.core.forget_outbox();
+        self.jobs.clear();
+        self.parked.clear();
+        self.input.jobs.clear();
+        self.input.hopeless.clear();
+        self.input.finished.clear();
+        self.job_cursor = EntryId::ZERO;
+        self.more_jobs = true;
+        let config = line::Config { entries: 1024, entries_per_peer: 64, concurrency: 16, ..line::Config::default() };
+        self.line = Line::new(config);
+        self.resend_outbox().await
+    }
+}
+
+fn entry(id: EntryId, event: StoredEvent) -> Option<line::Entry<EntryId, Post>> {
+    Some(line::Entry {
+        id,
+        peer: PeerTag(event.peer.try_into().ok()?),
+        until_ms: event.window_end_ms,
+        payload: Post { event_id: event.event_id.try_into().ok()?, body: event.body.into() },
+    })
+}
+
+fn signal_bundle(bundle: &proto::Bundle) -> Option<Bundle> {
+    let signed = |key: &proto::SignedKey| SignedPublicKey { id: key.id, key: key.key.to_vec(), signature: key.signature.to_vec() };
+    Some(Bundle {
+        registration_id: bundle.registration_id,
+        identity_key: bundle.identity_key.to_vec(),
+        signed_pre_key: signed(bundle.signed_pre_key.as_ref()?),
+        kyber_pre_key: signed(bundle.kyber_pre_key.as_ref()?),
+        one_time_ec: bundle.one_time_ec.as_ref().map(|key| OneTimePublicKey { id: key.id, key: key.key.to_vec() }),
+    })
+}
+
+fn now_ms() -> u64 {
+    Moment::of(SystemTime::now()).ms
+}
+
+impl line::Place for EntryId {
+    const START: Self = Self::ZERO;
+
+    fn before(self) -> Self {
+        Self::from_bytes(u128::from_be_bytes(self.to_bytes()).saturating_sub(1).to_be_bytes())
+    }
+}
+
+/// The lane of an envelope the relay answers for.
+#[must_use]
+pub fn lane_of_answer(envelope: &[u8]) -> Option<(u8, EnvelopeId)> {
+    let envelope = EnvelopeId::from_slice(envelope)?;
+    Some((id::lane_of_envelope(envelope)?, envelope))
+}

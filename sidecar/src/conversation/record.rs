@@ -1,0 +1,131 @@
+//! The values in the store, before they are sealed. Protobuf, so that fields can be added; without `Debug`, because they hold content and
+//! numbers.
+
+use prost::Message;
+use zeroize::Zeroizing;
+
+/// A message on its way to be encrypted: an entry of the queue of accepted messages.
+#[derive(Clone, Message)]
+#[prost(skip_debug)]
+pub struct Job {
+    /// Ours, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub message_id: Vec<u8>,
+    /// The consumer, E.164.
+    #[prost(string, tag = "2")]
+    pub to: String,
+    /// The encoded content payload.
+    #[prost(bytes = "vec", tag = "3")]
+    pub payload: Vec<u8>,
+    /// How often it was encrypted before.
+    #[prost(uint32, tag = "4")]
+    pub attempt: u32,
+    /// When it is no longer worth delivering, Unix milliseconds.
+    #[prost(uint64, tag = "5")]
+    pub expires_at_ms: u64,
+    /// Whether the business is told what becomes of it (messages: yes; read marks and typing: no).
+    #[prost(bool, tag = "6")]
+    pub tracked: bool,
+    /// Echoed in statuses.
+    #[prost(string, optional, tag = "7")]
+    pub opaque: Option<String>,
+}
+
+/// What is kept of an outbound message until it is read or expires: enough to encrypt it anew and to report on it.
+#[derive(Clone, Message)]
+#[prost(skip_debug)]
+pub struct Kept {
+    /// The consumer, E.164.
+    #[prost(string, tag = "1")]
+    pub to: String,
+    /// The encoded content payload; gone once delivered.
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub payload: Option<Vec<u8>>,
+    /// Echoed in statuses.
+    #[prost(string, optional, tag = "3")]
+    pub opaque: Option<String>,
+    /// How often it was encrypted before.
+    #[prost(uint32, tag = "4")]
+    pub attempt: u32,
+    /// Whether the consumer's device has it.
+    #[prost(bool, tag = "5")]
+    pub delivered: bool,
+    /// When it is no longer worth delivering, Unix milliseconds.
+    #[prost(uint64, tag = "6")]
+    pub expires_at_ms: u64,
+}
+
+/// An envelope the relay has not accepted yet.
+#[derive(Clone, Message)]
+#[prost(skip_debug)]
+pub struct Outgoing {
+    /// 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub envelope_id: Vec<u8>,
+    /// The consumer, E.164.
+    #[prost(string, tag = "2")]
+    pub to: String,
+    /// The bytes to send: these and no others, however often.
+    #[prost(bytes = "vec", tag = "3")]
+    pub body: Vec<u8>,
+    /// When the relay may forget it, Unix milliseconds.
+    #[prost(uint64, tag = "4")]
+    pub expires_at_ms: u64,
+    /// Whether the business is told what becomes of it.
+    #[prost(bool, tag = "5")]
+    pub tracked: bool,
+    /// Echoed in statuses.
+    #[prost(string, optional, tag = "6")]
+    pub opaque: Option<String>,
+}
+
+/// A webhook event.
+#[derive(Clone, Message)]
+#[prost(skip_debug)]
+pub struct Event {
+    /// Names the event over all attempts, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub event_id: Vec<u8>,
+    /// The consumer's blind index: events of one consumer are delivered in order.
+    #[prost(bytes = "vec", tag = "2")]
+    pub peer: Vec<u8>,
+    /// Until when it is tried, Unix milliseconds.
+    #[prost(uint64, tag = "3")]
+    pub window_end_ms: u64,
+    /// The exact bytes to post.
+    #[prost(bytes = "vec", tag = "4")]
+    pub body: Vec<u8>,
+}
+
+/// A consumer.
+#[derive(Clone, Message)]
+#[prost(skip_debug)]
+pub struct PeerRecord {
+    /// E.164.
+    #[prost(string, tag = "1")]
+    pub number: String,
+    /// The profile name last shown.
+    #[prost(string, optional, tag = "2")]
+    pub name: Option<String>,
+    /// Session record and pinned identity, as `waxseal_signal` wrote them.
+    #[prost(bytes = "vec", tag = "3")]
+    pub signal: Vec<u8>,
+}
+
+/// The answer given to a request with an `Idempotency-Key`.
+#[derive(Clone, Message)]
+#[prost(skip_debug)]
+pub struct Answer {
+    /// The message's id.
+    #[prost(string, tag = "1")]
+    pub wamid: String,
+    /// SHA-256 of what the request meant.
+    #[prost(bytes = "vec", tag = "2")]
+    pub fingerprint: Vec<u8>,
+}
+
+/// The bytes of a record, wiped when dropped.
+#[must_use]
+pub fn encode<M: Message>(record: &M) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(record.encode_to_vec())
+}

@@ -1,0 +1,145 @@
+//! Planning what is known of a message of the business: sent, delivered, read, failed. Statuses never go backwards, and a message that is
+//! not delivered in time fails aloud.
+
+use bytes::Bytes;
+use waxseal_content::{EnvelopeId, MessageId, PhoneNumber, ReceiptKind, RetryReceipt, Text};
+use waxseal_protocol::proto::Verdict;
+use waxseal_sealing::Class;
+use waxseal_store::Op;
+
+use super::{
+    core::{Keep, Plan},
+    id::{self, PeerIndex},
+    record::Kept,
+};
+use crate::message::{FailureReason, Status, StatusUpdate};
+
+impl Plan<'_> {
+    /// The relay has answered for an envelope.
+    pub(super) fn verdict(&mut self, envelope: EnvelopeId, verdict: Verdict) {
+        let Some(waiting) = self.answer(envelope) else { return };
+        if !waiting.tracked {
+            return;
+        }
+        let (message, _) = id::of_envelope(envelope);
+        let peer = self.shared().blind.of(waiting.to.reveal());
+        match verdict {
+            Verdict::Accepted => self.status(&peer, message, &waiting.to, waiting.opaque, Status::Sent),
+            Verdict::UnknownRecipient => self.fail(&peer, message, &waiting.to, waiting.opaque, FailureReason::UnknownRecipient),
+            Verdict::Unspecified | Verdict::TooLarge | Verdict::QueueFull | Verdict::Malformed => {
+                self.fail(&peer, message, &waiting.to, waiting.opaque, FailureReason::RelayRefused);
+            }
+        }
+    }
+
+    /// Takes an envelope out of the outbox, once.
+    fn answer(&mut self, envelope: EnvelopeId) -> Option<super::core::Waiting> {
+        let waiting = self.core.outbox.get(&envelope)?.clone();
+        if !self.answered.insert(envelope) {
+            return None;
+        }
+        let queue = self.names().outbox(self.core.lane);
+        self.ops.push(Op::Remove { queue, id: waiting.entry });
+        Some(waiting)
+    }
+
+    /// The consumer knows of a message, so the relay has it, even if its answer is still on the way: `sent` comes first.
+    pub(super) fn sent_before(&mut self, peer: &PeerIndex, message: MessageId) {
+        for attempt in 0..=RetryReceipt::MAX_ATTEMPTS {
+            if let Some(waiting) = self.answer(id::envelope_id(message, attempt))
+                && waiting.tracked
+            {
+                self.status(peer, message, &waiting.to, waiting.opaque, Status::Sent);
+            }
+        }
+    }
+
+    /// The consumer has got or read a message.
+    pub(super) fn receipt(&mut self, peer: &PeerIndex, from: &PhoneNumber, kind: ReceiptKind, message: MessageId) {
+        let Some(kept) = self.kept(message) else { return };
+        if kept.to != from.reveal() {
+            return;
+        }
+        self.sent_before(peer, message);
+        let opaque = kept.opaque.as_deref().map(Text::from);
+        match kind {
+            ReceiptKind::Delivered if kept.delivered => {}
+            ReceiptKind::Delivered => {
+                self.unschedule(message);
+                let payload = if self.shared().keep_content { kept.payload.clone() } else { None };
+                self.keep(message, Kept { delivered: true, payload, ..kept });
+                self.status(peer, message, from, opaque, Status::Delivered);
+            }
+            ReceiptKind::Read => {
+                self.unschedule(message);
+                self.forget(message);
+                self.status(peer, message, from, opaque, Status::Read);
+            }
+        }
+    }
+
+    /// The time of a message is over.
+    pub(super) fn expire(&mut self, message: MessageId) {
+        self.unschedule(message);
+        let Some(kept) = self.kept(message) else { return };
+        let Ok(to) = PhoneNumber::parse(&kept.to) else { return };
+        if !kept.delivered {
+            let peer = self.shared().blind.of(to.reveal());
+            for attempt in 0..=RetryReceipt::MAX_ATTEMPTS {
+                self.answer(id::envelope_id(message, attempt));
+            }
+            self.fail(&peer, message, &to, kept.opaque.map(Text::new), FailureReason::Expired);
+        }
+    }
+
+    /// A message will not arrive.
+    pub(super) fn fail(&mut self, peer: &PeerIndex, message: MessageId, to: &PhoneNumber, opaque: Option<Text>, reason: FailureReason) {
+        self.unschedule(message);
+        self.forget(message);
+        self.status(peer, message, to, opaque, Status::Failed(reason));
+    }
+
+    fn status(&mut self, peer: &PeerIndex, message: MessageId, to: &PhoneNumber, opaque: Option<Text>, status: Status) {
+        self.counts.statuses[match status {
+            Status::Sent => 0,
+            Status::Delivered => 1,
+            Status::Read => 2,
+            Status::Failed(_) => 3,
+        }] += 1;
+        let update = StatusUpdate {
+            wamid: self.wamid(peer, message),
+            recipient: to.clone(),
+            user_id: self.user_id(to),
+            status,
+            timestamp_s: self.now.ms / 1000,
+            opaque_callback_data: opaque,
+        };
+        let body = self.shared().bodies.status(&update);
+        self.event(peer, body);
+    }
+
+    fn unschedule(&mut self, message: MessageId) {
+        let agenda = self.names().deadlines(self.core.lane);
+        self.ops.push(Op::Unschedule { agenda, member: Bytes::copy_from_slice(message.as_bytes()) });
+    }
+
+    /// What is kept of a message, as this turn has it so far.
+    pub(super) fn kept(&mut self, message: MessageId) -> Option<Kept> {
+        if let Some(keep) = self.kept.get(&message) {
+            return keep.record.clone();
+        }
+        let key = self.names().message(message);
+        let sealed = self.value(&key)?;
+        let record: Option<Kept> = self.open(Class::Message, &key, sealed);
+        self.kept.insert(message, Keep { record: record.clone(), dirty: false });
+        record
+    }
+
+    pub(super) fn keep(&mut self, message: MessageId, record: Kept) {
+        self.kept.insert(message, Keep { record: Some(record), dirty: true });
+    }
+
+    fn forget(&mut self, message: MessageId) {
+        self.kept.insert(message, Keep { record: None, dirty: true });
+    }
+}

@@ -1,0 +1,122 @@
+//! The key file's form: protobuf, because its types can be told to have no `Debug`.
+
+use std::sync::Arc;
+
+use waxseal_sealing::{Chain, Hour};
+use waxseal_signal::Identity;
+use zeroize::Zeroizing;
+
+use super::Keys;
+
+const VERSION: u32 = 1;
+
+/// One pre-key: its private record, and the public half as published.
+#[derive(Clone)]
+pub struct PreKeyEntry {
+    /// Its id.
+    pub id: u32,
+    /// When it was made, Unix milliseconds.
+    pub created_ms: u64,
+    /// The private record, as `waxseal_signal` made it.
+    pub record: Zeroizing<Vec<u8>>,
+    /// The public half, as published.
+    pub public: Vec<u8>,
+    /// The identity's signature over it.
+    pub signature: Vec<u8>,
+}
+
+#[derive(prost::Message)]
+#[prost(skip_debug)]
+pub(super) struct File {
+    #[prost(uint32, tag = "1")]
+    version: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    identity: Vec<u8>,
+    #[prost(uint32, tag = "3")]
+    chain_hour: u32,
+    #[prost(bytes = "vec", tag = "4")]
+    chain_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    index_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    token_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "7")]
+    user_id_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "8")]
+    credential: Vec<u8>,
+    #[prost(uint64, tag = "9")]
+    epoch: u64,
+    #[prost(message, repeated, tag = "10")]
+    signed_pre_keys: Vec<PreKey>,
+    #[prost(message, repeated, tag = "11")]
+    last_resort_keys: Vec<PreKey>,
+    #[prost(uint32, tag = "12")]
+    next_pre_key_id: u32,
+}
+
+#[derive(prost::Message)]
+#[prost(skip_debug)]
+struct PreKey {
+    #[prost(uint32, tag = "1")]
+    id: u32,
+    #[prost(uint64, tag = "2")]
+    created_ms: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    record: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    public: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    signature: Vec<u8>,
+}
+
+impl From<&PreKeyEntry> for PreKey {
+    fn from(entry: &PreKeyEntry) -> Self {
+        Self { id: entry.id, created_ms: entry.created_ms, record: entry.record.to_vec(), public: entry.public.clone(),
+            signature: entry.signature.clone(),
+        }
+    }
+}
+
+impl From<PreKey> for PreKeyEntry {
+    fn from(key: PreKey) -> Self {
+        Self { id: key.id, created_ms: key.created_ms, record: Zeroizing::new(key.record), public: key.public, signature: key.signature }
+    }
+}
+
+pub(super) fn encode(keys: &Keys) -> File {
+    File {
+        version: VERSION,
+        identity: keys.identity.to_bytes().to_vec(),
+        chain_hour: keys.chain.hour().0,
+        chain_key: keys.chain.key().to_vec(),
+        index_key: keys.index_key.to_vec(),
+        token_key: keys.token_key.to_vec(),
+        user_id_key: keys.user_id_key.to_vec(),
+        credential: keys.credential.to_vec(),
+        epoch: keys.epoch,
+        signed_pre_keys: keys.signed_pre_keys.iter().map(PreKey::from).collect(),
+        last_resort_keys: keys.last_resort_keys.iter().map(PreKey::from).collect(),
+        next_pre_key_id: keys.next_pre_key_id,
+    }
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Option<Keys> {
+    let file = <File as prost::Message>::decode(bytes).ok()?;
+    if file.version != VERSION {
+        return None;
+    }
+    let key = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).ok().map(Zeroizing::new);
+    let chain_key = key(&file.chain_key)?;
+    Some(Keys {
+        identity: Arc::new(Identity::from_bytes(&Zeroizing::new(file.identity)).ok()?),
+        chain: Chain::from_parts(Hour(file.chain_hour), &chain_key),
+        index_key: key(&file.index_key)?,
+        token_key: key(&file.token_key)?,
+        user_id_key: key(&file.user_id_key)?,
+        credential: key(&file.credential)?,
+        epoch: file.epoch,
+        signed_pre_keys: file.signed_pre_keys.into_iter().map(PreKeyEntry::from).collect(),
+        last_resort_keys: file.last_resort_keys.into_iter().map(PreKeyEntry::from).collect(),
+        next_pre_key_id: file.next_pre_key_id,
+    })
+}

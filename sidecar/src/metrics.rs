@@ -1,0 +1,120 @@
+//! What may be counted: closed lists of events, never who or what. One set for a sidecar, whatever the number of numbers it serves.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::conversation::core::Counts;
+
+/// One label from a closed list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Kind {
+    kind: &'static str,
+}
+
+/// The sidecar's metrics.
+pub struct Metrics {
+    /// Messages of the business made durable.
+    pub accepted: Counter,
+    /// Messages of the business refused because of the state of this sidecar.
+    pub refused: Counter,
+    /// Messages encrypted.
+    pub encrypted: Counter,
+    /// Messages decrypted.
+    pub decrypted: Counter,
+    /// Envelopes that could not be used, by cause.
+    pub envelopes_refused: Family<Kind, Counter>,
+    /// Retry receipts sent, and messages encrypted anew on request.
+    pub retries: Family<Kind, Counter>,
+    /// Identity keys that changed.
+    pub identity_changes: Counter,
+    /// Statuses reported, by kind.
+    pub statuses: Family<Kind, Counter>,
+    /// Attempts to post a webhook, by outcome.
+    pub webhook_attempts: Family<Kind, Counter>,
+    /// Webhook events whose window ended before the business took them.
+    pub webhooks_given_up: Counter,
+    /// Stored values that did not open.
+    pub unopened: Counter,
+    /// Commits of lanes, and how long they took.
+    pub commit_seconds: Histogram,
+    /// From a request to its durable acceptance.
+    pub accept_seconds: Histogram,
+    /// Times a lane found that the store had lost commits.
+    pub rollbacks: Counter,
+    /// Numbers linked to the relay.
+    pub linked: Gauge,
+}
+
+const REFUSED: [&str; 4] = ["duplicate", "malformed", "undecryptable", "misaddressed"];
+const STATUSES: [&str; 4] = ["sent", "delivered", "read", "failed"];
+
+impl Metrics {
+    /// Registers everything, with a line of help each.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Arc<Self> {
+        let metrics = Self {
+            accepted: Counter::default(),
+            refused: Counter::default(),
+            encrypted: Counter::default(),
+            decrypted: Counter::default(),
+            envelopes_refused: Family::default(),
+            retries: Family::default(),
+            identity_changes: Counter::default(),
+            statuses: Family::default(),
+            webhook_attempts: Family::default(),
+            webhooks_given_up: Counter::default(),
+            unopened: Counter::default(),
+            commit_seconds: waxseal_telemetry::metrics::seconds(),
+            accept_seconds: waxseal_telemetry::metrics::seconds(),
+            rollbacks: Counter::default(),
+            linked: Gauge::default(),
+        };
+        registry.register("messages_accepted", "Messages of the business made durable", metrics.accepted.clone());
+        registry.register("messages_refused", "Messages refused because state could not be made durable", metrics.refused.clone());
+        registry.register("messages_encrypted", "Messages encrypted", metrics.encrypted.clone());
+        registry.register("messages_decrypted", "Messages decrypted", metrics.decrypted.clone());
+        registry.register("envelopes_refused", "Envelopes of consumers that could not be used", metrics.envelopes_refused.clone());
+        registry.register("retries", "Messages asked for again, and encrypted again on request", metrics.retries.clone());
+        registry.register("identity_changes", "Identity keys of consumers that changed", metrics.identity_changes.clone());
+        registry.register("statuses", "Statuses reported to the business", metrics.statuses.clone());
+        registry.register("webhook_attempts", "Attempts to post a webhook", metrics.webhook_attempts.clone());
+        registry.register("webhooks_given_up", "Webhook events whose retry window ended", metrics.webhooks_given_up.clone());
+        registry.register("store_values_unopened", "Stored values that did not open", metrics.unopened.clone());
+        registry.register("lane_commit_seconds", "Duration of a lane's commit", metrics.commit_seconds.clone());
+        registry.register("accept_seconds", "From request to durable acceptance", metrics.accept_seconds.clone());
+        registry.register("store_rollbacks", "Times the store was found to have lost commits", metrics.rollbacks.clone());
+        registry.register("numbers_linked", "Numbers linked to the relay", metrics.linked.clone());
+        Arc::new(metrics)
+    }
+
+    /// Adds up a durable turn.
+    pub fn count(&self, counts: &Counts) {
+        self.encrypted.inc_by(counts.encrypted);
+        self.decrypted.inc_by(counts.decrypted);
+        self.identity_changes.inc_by(counts.identity_changes);
+        add(&self.retries, "asked", counts.retries_asked);
+        add(&self.retries, "answered", counts.retries_answered);
+        for (kind, count) in REFUSED.into_iter().zip(counts.refused) {
+            add(&self.envelopes_refused, kind, count);
+        }
+        for (kind, count) in STATUSES.into_iter().zip(counts.statuses) {
+            add(&self.statuses, kind, count);
+        }
+    }
+
+    /// Counts one attempt to post a webhook.
+    pub fn webhook_attempt(&self, delivered: bool) {
+        add(&self.webhook_attempts, if delivered { "delivered" } else { "failed" }, 1);
+    }
+}
+
+fn add(family: &Family<Kind, Counter>, kind: &'static str, count: u64) {
+    if count > 0 {
+        family.get_or_create(&Kind { kind }).inc_by(count);
+    }
+}

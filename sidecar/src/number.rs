@@ -1,0 +1,297 @@
+//! One business number at work.
+//!
+//! Purpose: owns what belongs to a number: its keys, its lanes, its link to the transport, its webhook endpoint; accepts messages of the
+//! business ([`Engine`]). What is where: `accept` makes a message durable, `link` carries envelopes between transport and lanes, `keys`
+//! publishes and rotates pre-keys, `retention` moves the key chain, `hooks` posts webhooks, `status` tells how the number is doing.
+//!
+//! May touch: store, transport, custody. Must not: turn a ratchet itself (that is `conversation`), or know HTTP.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    sync::{Notify, Semaphore, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use waxseal_content::Text;
+use waxseal_sealing::{BlindIndex, Sealer, Tokens};
+use waxseal_signal::PrivateRecord;
+use waxseal_store::Store;
+
+use crate::{
+    config,
+    conversation::{
+        LANES,
+        core::{Core, Shared, SignedKeys},
+        lane::{End, Event, Lane, Outfit},
+        names::Names,
+    },
+    custody::{self, Custody},
+    message::{Accepted, Engine, NumberFacts, Outbound, Refusal, Wamid},
+    metrics::Metrics,
+    transport::{Transport, relay::RelayAccount},
+    webhook::body::Account,
+};
+
+mod accept;
+mod hooks;
+mod keys;
+mod link;
+mod retention;
+mod status;
+
+pub use status::Status;
+
+/// Events waiting for one lane; the link is not read further while a lane is full.
+const LANE_EVENTS: usize = 512;
+
+/// Why a number could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its keys could not be read or written.
+    #[error(transparent)]
+    Custody(#[from] custody::Error),
+    /// The store did not answer.
+    #[error("cannot claim the number's lanes: {0}")]
+    Claim(#[source] waxseal_store::Error),
+    /// The relay's address is wrong.
+    #[error("relay: {0}")]
+    Relay(#[source] waxseal_protocol::Error),
+    /// The webhook's address is wrong.
+    #[error(transparent)]
+    Webhook(#[from] crate::webhook::deliver::InvalidEndpoint),
+    /// A pre-key could not be made.
+    #[error("cannot make pre-keys: {0}")]
+    PreKeys(#[source] waxseal_signal::Error),
+}
+
+/// A business number at work.
+pub struct Number {
+    shared: Arc<Shared>,
+    store: Store,
+    facts: NumberFacts,
+    lanes: Vec<Handle>,
+    custody: Mutex<Custody>,
+    transport: Arc<dyn Transport>,
+    hooks: Arc<hooks::Hooks>,
+    linked: AtomicBool,
+    epoch: u64,
+    /// Held while pre-keys are made and published.
+    publishing: tokio::sync::Mutex<()>,
+    cores: Arc<Semaphore>,
+}
+
+/// How a lane is reached.
+struct Handle {
+    events: mpsc::Sender<Event>,
+    wake: Arc<Notify>,
+}
+
+/// What all numbers of a sidecar share.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where state is kept.
+    pub store: Store,
+    /// `http://host:port` of the relay.
+    pub relay_url: String,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Bounds the cores that ratchet steps may use at a time.
+    pub cores: Arc<Semaphore>,
+    /// Told to stop.
+    pub stop: CancellationToken,
+}
+
+impl Number {
+    /// Reads the keys, claims the lanes and starts working. What cannot be reached yet (transport, webhook) is tried until it can.
+    ///
+    /// # Errors
+    /// [`Error`] for what will not get better by waiting, and for a store that does not answer.
+    pub async fn start(config: config::Number, surroundings: &Surroundings, tasks: &mut JoinSet<()>) -> Result<Arc<Self>, Error> {
+        let now = SystemTime::now();
+        let mut custody = Custody::open(&config.custody_file, now, &mut rand::rng())?;
+        let names = Names::new(&config.phone_number_id);
+        let claims = claim(&surroundings.store, &names, &mut custody).await?;
+        keys::rotate(&mut custody, now)?;
+        let shared = Arc::new(shared(&config, &custody, names, Arc::clone(&surroundings.metrics)));
+        let transport: Arc<dyn Transport> = Arc::new(
+            RelayAccount::new(&surroundings.relay_url, &config.phone_number, *custody.keys.credential, config.pin.clone()).map_err(Error::Relay)?,
+        );
+        let hooks = hooks::Hooks::new(config.webhook.as_ref(), &config.app_secret)?;
+        let epoch = custody.keys.epoch;
+
+        let mut lanes = Vec::new();
+        let mut actors = Vec::new();
+        for (lane, claim) in (0..LANES).zip(claims) {
+            let (events, inbox) = mpsc::channel(LANE_EVENTS);
+            let wake = Arc::new(Notify::new());
+            let mut core = Core::new(Arc::clone(&shared), lane, claim.epoch, claim.seq);
+            core.rolled_back = claim.rolled_back;
+            let outfit = Outfit {
+                shared: Arc::clone(&shared),
+                store: surroundings.store.clone(),
+                transport: Arc::clone(&transport),
+                poster: Arc::<hooks::Hooks>::clone(&hooks),
+                cores: Arc::clone(&surroundings.cores),
+                wake: Arc::clone(&wake),
+                stop: surroundings.stop.clone(),
+            };
+            actors.push(Lane::new(outfit, core, inbox, events.downgrade()));
+            lanes.push(Handle { events, wake });
+        }
+        let number = Arc::new(Self {
+            facts: facts(&config),
+            shared,
+            store: surroundings.store.clone(),
+            lanes,
+            custody: Mutex::new(custody),
+            transport,
+            hooks,
+            linked: AtomicBool::new(false),
+            epoch,
+            publishing: tokio::sync::Mutex::new(()),
+            cores: Arc::clone(&surroundings.cores),
+        });
+        for actor in actors {
+            let stop = surroundings.stop.clone();
+            tasks.spawn(async move {
+                if actor.run().await == End::Displaced {
+                    tracing::error!("another process serves this number; this one stops serving it");
+                    stop.cancel();
+                }
+            });
+        }
+        let stop = &surroundings.stop;
+        tasks.spawn(link::run(Arc::clone(&number), stop.clone()));
+        tasks.spawn(retention::run(Arc::clone(&number), stop.clone()));
+        let (hooks, senders) = (Arc::clone(&number.hooks), number.lanes.iter().map(|lane| lane.events.clone()).collect::<Vec<_>>());
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = hooks.verify() => {
+                    for lane in senders {
+                        let _ = lane.send(Event::WebhookReady).await;
+                    }
+                }
+            }
+        });
+        Ok(number)
+    }
+
+    /// The id of the number.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.facts.phone_number_id
+    }
+
+    /// Whether the number is linked to the transport.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        self.linked.load(Ordering::Relaxed)
+    }
+
+    /// Whether webhooks can be delivered; `None` when the number has no webhook.
+    #[must_use]
+    pub fn webhook_verified(&self) -> Option<bool> {
+        self.hooks.verified()
+    }
+
+    fn custody(&self) -> std::sync::MutexGuard<'_, Custody> {
+        self.custody.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine for Number {
+    async fn send(&self, message: Outbound) -> Result<Accepted, Refusal> {
+        let begun = std::time::Instant::now();
+        let accepted = accept::message(self, message).await;
+        let metrics = &self.shared.metrics;
+        match &accepted {
+            Ok(_) => {
+                metrics.accepted.inc();
+                metrics.accept_seconds.observe(begun.elapsed().as_secs_f64());
+            }
+            Err(Refusal::Unavailable | Refusal::Overloaded | Refusal::Internal) => {
+                metrics.refused.inc();
+            }
+            Err(_) => {}
+        }
+        accepted
+    }
+
+    async fn mark_read(&self, message: Wamid, typing: bool) -> Result<(), Refusal> {
+        accept::read_mark(self, &message, typing).await
+    }
+
+    fn facts(&self) -> NumberFacts {
+        NumberFacts { connected: self.is_linked(), ..self.facts.clone() }
+    }
+}
+
+/// A lane as it was claimed.
+struct Claimed {
+    epoch: u64,
+    seq: u64,
+    rolled_back: bool,
+}
+
+/// Claims all lanes above every epoch that custody remembers, and has custody remember the result.
+async fn claim(store: &Store, names: &Names, custody: &mut Custody) -> Result<Vec<Claimed>, Error> {
+    let remembered = custody.keys.epoch;
+    let mut claims = Vec::new();
+    for lane in 0..LANES {
+        let claim = store.claim(&names.fence(lane), remembered).await.map_err(Error::Claim)?;
+        // A store that remembers less than custody has lost what was done since: sessions in it may be older than what was sent.
+        let rolled_back = remembered > 0 && claim.previous_epoch < remembered && claim.previous_epoch > 0;
+        custody.keys.epoch = custody.keys.epoch.max(claim.epoch);
+        claims.push(Claimed { epoch: claim.epoch, seq: claim.seq, rolled_back });
+    }
+    custody.save()?;
+    Ok(claims)
+}
+
+fn shared(config: &config::Number, custody: &Custody, names: Names, metrics: Arc<Metrics>) -> Shared {
+    let keys = &custody.keys;
+    let retention = config.retention.duration();
+    let private = |entries: &[custody::PreKeyEntry]| -> HashMap<u32, PrivateRecord> {
+        entries.iter().map(|entry| (entry.id, PrivateRecord::from_bytes(&entry.record))).collect()
+    };
+    let signed_keys = SignedKeys { signed: private(&keys.signed_pre_keys), last_resort: private(&keys.last_resort_keys) };
+    Shared {
+        number: config.phone_number.clone(),
+        display_name: Text::from(config.display_name.as_str()),
+        identity: Arc::clone(&keys.identity),
+        policy: waxseal_signal::Policy::default(),
+        sealer: Sealer::new(&config.phone_number_id, keys.chain.clone()),
+        names,
+        blind: BlindIndex::new(&keys.index_key),
+        tokens: Tokens::new(&keys.token_key),
+        user_id_key: keys.user_id_key.clone(),
+        signed_keys: RwLock::new(signed_keys),
+        retention,
+        keep_content: config.deletion == config::Deletion::AtExpiry,
+        webhook_window: config.webhook.as_ref().map_or(retention, |webhook| webhook.retry_window.max(Duration::from_secs(1))),
+        bodies: Account::new(&facts(config)),
+        metrics,
+    }
+}
+
+fn facts(config: &config::Number) -> NumberFacts {
+    NumberFacts {
+        phone_number: config.phone_number.reveal().to_owned(),
+        phone_number_id: config.phone_number_id.clone(),
+        waba_id: config.waba_id.clone(),
+        display_name: config.display_name.clone(),
+        connected: false,
+        pin_enabled: !config.pin.is_empty(),
+        webhook_url: config.webhook.as_ref().map(|webhook| webhook.url.clone()),
+    }
+}

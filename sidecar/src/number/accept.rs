@@ -1,0 +1,192 @@
+//! Accepting what the business sends: durable first, then the answer.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use waxseal_content::{Body, Context, MessageId, Payload, PhoneNumber, ReceiptKind};
+use waxseal_sealing::Class;
+use waxseal_store::{Batch, Key, Op, Outcome};
+
+use super::Number;
+use crate::{
+    conversation::{
+        core::{self, Moment},
+        id::{self, PeerIndex},
+        record::{self, Answer, Job, Kept},
+    },
+    message::{Accepted, IdempotencyKey, Outbound, OutboundBody, Refusal, Wamid},
+};
+
+/// A message fails aloud this long before its record would expire.
+const GRACE_MS: u64 = 10 * 60 * 1000;
+/// A typing indicator is worth nothing after this.
+const TYPING_MS: u64 = 25_000;
+
+pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accepted, Refusal> {
+    let shared = &number.shared;
+    if message.to == shared.number {
+        return Err(Refusal::ToSelf);
+    }
+    let now = Moment::of(SystemTime::now());
+    let peer = shared.blind.of(message.to.reveal());
+    let lane = id::lane_of(&peer);
+    let message_id = id::message_id(lane, &mut rand::rng());
+    let wamid = id::wamid(&shared.tokens, &peer, message_id);
+    let context = match &message.quoted {
+        Some(quoted) => Some(quoted_context(number, &peer, quoted).await?),
+        None => None,
+    };
+    let body = match message.body {
+        OutboundBody::Text { body, preview_url } => Body::Text { body, preview_url },
+        OutboundBody::Reaction { message, emoji } => Body::Reaction { message_id: of_peer(number, &peer, &message)?, emoji },
+    };
+    let payload = Payload::new(shared.number.clone(), message.to.clone(), message_id, now.ms, body)
+        .named(Some(shared.display_name.clone()))
+        .in_context(context);
+    let retention_ms = u64::try_from(shared.retention.as_millis()).unwrap_or(u64::MAX / 2);
+    let expires_at_ms = now.ms + retention_ms - GRACE_MS.min(retention_ms / 6);
+    let job = Job {
+        message_id: message_id.as_bytes().to_vec(),
+        to: message.to.reveal().to_owned(),
+        payload: payload.encode().to_vec(),
+        attempt: 0,
+        expires_at_ms,
+        tracked: true,
+        opaque: message.opaque_callback_data.as_ref().map(|text| text.reveal().to_owned()),
+    };
+    let kept = Kept {
+        to: job.to.clone(),
+        payload: Some(job.payload.clone()),
+        opaque: job.opaque.clone(),
+        attempt: 0,
+        delivered: false,
+        expires_at_ms,
+    };
+    let ttl = shared.retention;
+    let names = &shared.names;
+    let (kept_key, queue, agenda) = (names.message(message_id), names.accepted(lane), names.deadlines(lane));
+    let mut ops = vec![
+        Op::Put { value: seal(number, &kept_key, &kept, now)?, key: kept_key.clone(), ttl },
+        Op::Append { value: seal(number, &queue, &job, now)?, queue, ttl },
+        Op::Schedule { agenda, member: Bytes::copy_from_slice(message_id.as_bytes()), due_ms: expires_at_ms, ttl },
+    ];
+    // The mark that makes the batch safe to run again, and a repeated request one message.
+    let mark = match &message.idempotency_key {
+        None => kept_key,
+        Some(idempotency) => {
+            let key = names.idempotency(&idempotency.key);
+            let answer = Answer { wamid: wamid.as_str().to_owned(), fingerprint: idempotency.fingerprint.to_vec() };
+            ops.push(Op::Put { value: seal(number, &key, &answer, now)?, key: key.clone(), ttl });
+            key
+        }
+    };
+    let batch = Batch { fence: None, absent: vec![mark.clone()], ops };
+    match number.store.commit(batch).await {
+        Ok(Outcome::Applied { .. } | Outcome::AlreadyApplied) => {
+            if let Some(lane) = number.lanes.get(usize::from(lane)) {
+                lane.wake.notify_one();
+            }
+            Ok(Accepted { wamid })
+        }
+        Ok(Outcome::Exists(_)) => match message.idempotency_key {
+            Some(idempotency) => answered_before(number, &mark, &idempotency).await,
+            None => Err(Refusal::Internal),
+        },
+        Ok(Outcome::Stale { .. } | Outcome::Gap { .. }) => Err(Refusal::Internal),
+        Err(error) => Err(refusal(&error)),
+    }
+}
+
+/// The answer that was given to the same `Idempotency-Key`.
+async fn answered_before(number: &Number, key: &Key, idempotency: &IdempotencyKey) -> Result<Accepted, Refusal> {
+    let values = number.store.get(std::slice::from_ref(key)).await.map_err(|error| refusal(&error))?;
+    let sealed = values.into_iter().next().flatten().ok_or(Refusal::Unavailable)?;
+    let answer: Answer = core::open(&number.shared, Class::Message, key, &sealed).ok_or(Refusal::Internal)?;
+    if answer.fingerprint != idempotency.fingerprint {
+        return Err(Refusal::IdempotencyMismatch);
+    }
+    Wamid::parse(&answer.wamid).map(|wamid| Accepted { wamid }).map_err(|_| Refusal::Internal)
+}
+
+/// Tells a consumer that a message was read, and that an answer is being written: both go through the queue like any message, so that
+/// they keep their place before the answer.
+pub(super) async fn read_mark(number: &Number, wamid: &Wamid, typing: bool) -> Result<(), Refusal> {
+    let shared = &number.shared;
+    let (peer, read) = id::of_wamid(&shared.tokens, wamid).ok_or(Refusal::UnknownMessage)?;
+    let keys = [shared.names.peer(&peer), shared.names.message(read)];
+    let mut values = number.store.get(&keys).await.map_err(|error| refusal(&error))?.into_iter();
+    let (consumer, own) = (values.next().flatten(), values.next().flatten());
+    // A message of the business is not for the business to read.
+    let consumer = consumer.filter(|_| own.is_none()).ok_or(Refusal::UnknownMessage)?;
+    let consumer = core::open_peer(shared, &keys[0], &consumer).ok_or(Refusal::UnknownMessage)?.number;
+    let now = Moment::of(SystemTime::now());
+    let retention_ms = u64::try_from(shared.retention.as_millis()).unwrap_or(u64::MAX / 2);
+    let receipt = Body::Receipt { kind: ReceiptKind::Read, message_ids: vec![read] };
+    let mut ops = vec![control(number, &peer, &consumer, receipt, now, retention_ms)?];
+    if typing {
+        ops.push(control(number, &peer, &consumer, Body::Typing, now, TYPING_MS.min(retention_ms))?);
+    }
+    match number.store.commit(Batch { fence: None, absent: Vec::new(), ops }).await {
+        Ok(Outcome::Applied { .. } | Outcome::AlreadyApplied) => {
+            if let Some(lane) = number.lanes.get(usize::from(id::lane_of(&peer))) {
+                lane.wake.notify_one();
+            }
+            Ok(())
+        }
+        Ok(_) => Err(Refusal::Internal),
+        Err(error) => Err(refusal(&error)),
+    }
+}
+
+fn control(number: &Number, peer: &PeerIndex, to: &PhoneNumber, body: Body, now: Moment, lifetime_ms: u64) -> Result<Op, Refusal> {
+    let shared = &number.shared;
+    let lane = id::lane_of(peer);
+    let message_id = id::message_id(lane, &mut rand::rng());
+    let payload = Payload::new(shared.number.clone(), to.clone(), message_id, now.ms, body);
+    let job = Job {
+        message_id: message_id.as_bytes().to_vec(),
+        to: to.reveal().to_owned(),
+        payload: payload.encode().to_vec(),
+        attempt: 0,
+        expires_at_ms: now.ms + lifetime_ms,
+        tracked: false,
+        opaque: None,
+    };
+    let queue = shared.names.accepted(lane);
+    Ok(Op::Append { value: seal(number, &queue, &job, now)?, queue, ttl: shared.retention })
+}
+
+/// The message a `wamid` names, if it belongs to the conversation with `peer`.
+fn of_peer(number: &Number, peer: &PeerIndex, wamid: &Wamid) -> Result<MessageId, Refusal> {
+    id::of_wamid(&number.shared.tokens, wamid).filter(|(of, _)| of == peer).map(|(_, message)| message).ok_or(Refusal::UnknownMessage)
+}
+
+async fn quoted_context(number: &Number, peer: &PeerIndex, quoted: &Wamid) -> Result<Context, Refusal> {
+    let message_id = of_peer(number, peer, quoted)?;
+    let own = number.store.get(&[number.shared.names.message(message_id)]).await.map_err(|error| refusal(&error))?;
+    let from_recipient = own.into_iter().next().flatten().is_none();
+    Ok(Context { message_id, from_recipient, forwarded: false })
+}
+
+fn seal<M: prost::Message>(number: &Number, key: &Key, value: &M, now: Moment) -> Result<Bytes, Refusal> {
+    let plaintext = record::encode(value);
+    let sealed = number.shared.sealer.seal(Class::Message, key.as_str(), 0, &plaintext, now.time, &mut rand::rng());
+    sealed.map(Bytes::from).map_err(|error| {
+        tracing::error!(%error, "a message could not be sealed");
+        Refusal::Internal
+    })
+}
+
+fn refusal(error: &waxseal_store::Error) -> Refusal {
+    match error {
+        waxseal_store::Error::Overloaded => Refusal::Overloaded,
+        waxseal_store::Error::Unavailable { .. } => Refusal::Unavailable,
+        _ => Refusal::Internal,
+    }
+}
+
+/// The payload's sending time: how old a waiting message is.
+pub(super) fn sent_at_ms(job: &Job) -> Option<u64> {
+    Payload::decode(&job.payload).ok().map(|payload| payload.sent_at_ms)
+}
+

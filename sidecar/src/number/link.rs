@@ -1,0 +1,170 @@
+//! The link to the transport: registers, connects, carries envelopes between the transport and the lanes, and comes back after every break.
+
+use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use rand::Rng as _;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+use waxseal_content::{EnvelopeId, PhoneNumber};
+use waxseal_protocol::{
+    Error,
+    proto::{self, Verdict, from_relay::Frame},
+};
+
+use super::{Number, keys};
+use crate::{
+    conversation::{
+        core::Delivery,
+        id,
+        lane::{Emit, Event, lane_of_answer},
+    },
+    transport::{Incoming, Link, Outgoing},
+};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Items put together into one frame to the transport.
+const TOGETHER: usize = 512;
+
+/// Keeps the number linked until told to stop.
+pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let begun = Instant::now();
+        let ended = tokio::select! {
+            () = stop.cancelled() => return,
+            ended = session(&number) => ended,
+        };
+        number.linked.store(false, Ordering::Relaxed);
+        match ended {
+            Ok(()) => tracing::info!("the link to the relay was closed; linking again"),
+            Err(Error::Displaced { .. } | Error::StaleEpoch { .. }) => {
+                tracing::error!("another process serves this number at the relay; this one stops");
+                stop.cancel();
+                return;
+            }
+            Err(error @ (Error::PinMismatch | Error::Taken)) => {
+                tracing::error!(%error, "the relay does not accept this number; check its PIN, or deregister it where it was registered");
+                pause = LONGEST_PAUSE;
+            }
+            Err(error) => tracing::warn!(%error, "no link to the relay; trying again"),
+        }
+        if begun.elapsed() > LONGEST_PAUSE {
+            pause = FIRST_PAUSE;
+        }
+        let jittered = pause.mul_f64(rand::rng().random_range(0.5..1.0));
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(jittered) => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One link, from registration to its end.
+async fn session(number: &Arc<Number>) -> Result<(), Error> {
+    let identity = &number.shared.identity;
+    number.transport.register(&identity.public_key().to_bytes(), identity.registration_id()).await?;
+    keys::publish(number).await?;
+    let Link { outgoing, mut incoming, .. } = number.transport.connect(number.epoch).await?;
+    let (emit, emitted) = mpsc::unbounded_channel();
+    for lane in &number.lanes {
+        let _ = lane.events.send(Event::Linked(emit.clone())).await;
+    }
+    drop(emit);
+    number.linked.store(true, Ordering::Relaxed);
+    number.shared.metrics.linked.inc();
+    let ended = tokio::select! {
+        ended = read(number, outgoing.as_ref(), incoming.as_mut()) => ended,
+        ended = write(outgoing.as_ref(), emitted) => ended,
+        ended = keys::upkeep(number) => ended,
+    };
+    number.shared.metrics.linked.dec();
+    for lane in &number.lanes {
+        let _ = lane.events.send(Event::Unlinked).await;
+    }
+    ended
+}
+
+/// From the transport to the lanes.
+async fn read(number: &Arc<Number>, outgoing: &dyn Outgoing, incoming: &mut dyn Incoming) -> Result<(), Error> {
+    while let Some(frame) = incoming.next().await {
+        match frame? {
+            Frame::Deliver(deliver) => {
+                for delivery in deliver.deliveries {
+                    deliver_one(number, outgoing, delivery).await?;
+                }
+            }
+            Frame::Outcomes(outcomes) => {
+                for outcome in outcomes.outcomes {
+                    let verdict = Verdict::try_from(outcome.verdict).unwrap_or(Verdict::Unspecified);
+                    if let Some((lane, envelope)) = lane_of_answer(&outcome.envelope_id) {
+                        tell(number, lane, Event::Verdict(envelope, verdict)).await;
+                    }
+                }
+            }
+            Frame::Drained(_) => {
+                for lane in &number.lanes {
+                    let _ = lane.events.send(Event::Drained).await;
+                }
+            }
+            Frame::KeysLow(_) => {
+                let number = Arc::clone(number);
+                tokio::spawn(async move {
+                    if let Err(error) = keys::publish(&number).await {
+                        tracing::warn!(%error, "one-time pre-keys could not be published");
+                    }
+                });
+            }
+            Frame::Welcome(_) | Frame::Displaced(_) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn deliver_one(number: &Number, outgoing: &dyn Outgoing, delivery: proto::Delivery) -> Result<(), Error> {
+    let envelope = delivery.envelope.unwrap_or_default();
+    let (Some(envelope_id), Ok(sender)) = (EnvelopeId::from_slice(&envelope.id), PhoneNumber::parse(&envelope.sender)) else {
+        // Nothing of it can be answered or kept, so there is nothing to make durable first.
+        return outgoing.acknowledge(vec![delivery.sequence]).await;
+    };
+    let peer = number.shared.blind.of(sender.reveal());
+    let event = Delivery {
+        sequence: delivery.sequence,
+        envelope_id,
+        sender,
+        peer,
+        body: envelope.body,
+        accepted_at_ms: envelope.accepted_at_ms,
+    };
+    tell(number, id::lane_of(&peer), Event::Delivery(event)).await;
+    Ok(())
+}
+
+async fn tell(number: &Number, lane: u8, event: Event) {
+    if let Some(lane) = number.lanes.get(usize::from(lane)) {
+        // A lane that is gone has stopped the process already.
+        let _ = lane.events.send(event).await;
+    }
+}
+
+/// From the lanes to the transport: what several lanes let out at the same time goes together.
+async fn write(outgoing: &dyn Outgoing, mut emitted: mpsc::UnboundedReceiver<Emit>) -> Result<(), Error> {
+    let mut waiting = Vec::new();
+    while emitted.recv_many(&mut waiting, TOGETHER).await > 0 {
+        let (mut envelopes, mut sequences) = (Vec::new(), Vec::new());
+        for emit in waiting.drain(..) {
+            match emit {
+                Emit::Submit(more) => envelopes.extend(more),
+                Emit::Acknowledge(more) => sequences.extend(more),
+            }
+        }
+        if !envelopes.is_empty() {
+            outgoing.submit(envelopes).await?;
+        }
+        if !sequences.is_empty() {
+            outgoing.acknowledge(sequences).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Moves the key chain: once an hour has fallen out of retention, its key is destroyed, on disk first, then in memory.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio_util::sync::CancellationToken;
+use waxseal_sealing::Hour;
+
+use super::Number;
+
+/// Hours change once an hour; looking every minute keeps the delay small at no cost.
+const CHECK: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
+    loop {
+        advance(&number, SystemTime::now());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(CHECK) => {}
+        }
+    }
+}
+
+/// Destroys the keys of the hours that are past retention at `now`.
+pub(super) fn advance(number: &Number, now: SystemTime) {
+    let oldest = Hour::oldest_needed(now, number.shared.retention);
+    let mut custody = number.custody();
+    if oldest <= custody.keys.chain.hour() {
+        return;
+    }
+    let moved = match number.shared.sealer.chain_from(oldest) {
+        Ok(moved) => moved,
+        Err(error) => {
+            tracing::error!(%error, "the retention chain cannot be moved");
+            return;
+        }
+    };
+    let before = std::mem::replace(&mut custody.keys.chain, moved.clone());
+    match custody.save() {
+        Ok(()) => number.shared.sealer.forget_before(moved),
+        Err(error) => {
+            custody.keys.chain = before;
+            tracing::error!(%error, "the retention chain could not be written; trying again");
+        }
+    }
+}
