@@ -1,2 +1,63 @@
-//! (being written)
-fn main() {}
+//! The `waxseal` command: everything a person does with Waxseal from a terminal.
+//!
+//! One page on purpose: it reads the command line and hands over. Must not hold logic of its own.
+
+mod chat;
+mod endpoints;
+mod state_dir;
+mod status;
+mod terminal;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The business end of Signal-protocol conversations, on your own computer or in your own cluster.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, after_help = HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts everything on this computer: relay, sidecar, store and a sample business.
+    Up(Box<up::Args>),
+    /// Chats with a business as a consumer, in the terminal or from a script.
+    Chat(Box<chat::Args>),
+    /// Shows numbers, queues, sessions and expiry of a running `waxseal up`.
+    Status(status::Args),
+}
+
+const HELP: &str = "\
+Begin with `waxseal up`; it prints what to do next. The environment variable WAXSEAL_LOG sets what is
+logged, for example WAXSEAL_LOG=info,waxseal_sidecar=debug. Logs never hold texts or phone numbers of consumers.";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if let Err(error) = harden() {
+        return terminal::fail(&error);
+    }
+    let outcome = match Cli::parse().command {
+        Command::Up(args) => Box::pin(up::run(*args)).await,
+        Command::Chat(args) => Box::pin(chat::run(*args)).await.map(|()| ExitCode::SUCCESS),
+        Command::Status(args) => status::run(&args).await,
+    };
+    outcome.unwrap_or_else(|error| terminal::fail(&error))
+}
+
+/// Keys and texts are in this process's memory: no core dumps, no reading by other processes of the user. One TLS provider for all.
+fn harden() -> anyhow::Result<()> {
+    let none = rustix::process::Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Core, none)?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    // Fails only if there is one already, which then serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! `waxseal up`: relay, sidecar and store in one process, with a sample business or the businesses of YAML files.
+//!
+//! Order: state directory, relay, webhook receiver, sidecar, `endpoints.json`, banner; the other way round when it stops. Nothing of it is
+//! a mock: the parts are those of production, only their keys and addresses are made up here.
+
+mod args;
+mod banner;
+mod business;
+mod event_line;
+mod listen;
+mod receiver;
+mod secrets;
+mod yaml;
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+pub(crate) use args::Args;
+use tokio::signal;
+use waxseal_crds::DeclaredNumber;
+use waxseal_sidecar::Sidecar;
+use waxseal_telemetry::logs;
+
+use crate::{
+    endpoints::Endpoints,
+    state_dir::StateDir,
+    terminal::{self, Style},
+};
+
+/// How long conversations may take to come to a clean stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long the numbers may take to be registered and linked at the relay.
+const LINK_TIMEOUT: Duration = Duration::from_secs(30);
+const LINK_POLL: Duration = Duration::from_millis(10);
+
+/// Where the source of this build can be had.
+const SOURCE_URL: &str = "https://waxseal.dev/source";
+
+/// Starts everything, waits for Ctrl-C, stops everything.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut stop = Box::pin(stop_requested()?);
+    let state = if args.ephemeral {
+        StateDir::ephemeral()?
+    } else {
+        StateDir::open(args.state_dir())?
+    };
+    let settings = logs::Settings {
+        destination: logs::Destination::Folder(state.logs()),
+        warnings_on_terminal: true,
+        ..logs::Settings::default()
+    };
+    logs::start(&settings.with_environment())?;
+    // Left behind by a process that was killed.
+    Endpoints::remove(state.path()).context("the old endpoints.json cannot be removed")?;
+
+    let secrets = secrets::LocalSecrets::load_or_create(&state.local_secrets_file())?;
+    let numbers = if args.file.is_empty() {
+        vec![business::sample(&secrets)]
+    } else {
+        served(yaml::load(&args.file)?)?
+    };
+
+    let started = tokio::select! {
+        started = Box::pin(Running::start(&args, &state, &secrets, &numbers)) => started,
+        () = &mut stop => {
+            state.close().context("the temporary directory cannot be removed")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let running = started?;
+    running.endpoints.write(state.path()).context("endpoints.json cannot be written")?;
+    tracing::info!(numbers = numbers.len(), "ready");
+    banner::print(&args, &state, &running.endpoints, &numbers);
+
+    let ended = tokio::select! {
+        () = &mut stop => Ok(()),
+        () = running.sidecar.stopped() => Err(anyhow::anyhow!("the sidecar has ended by itself; {} tells why", state.logs().display())),
+    };
+    tokio::spawn(second_signal_exits());
+    running.stop(&state, args.json).await;
+    ended?;
+    let ephemeral = state.is_ephemeral();
+    let path = state.path().display().to_string();
+    state
+        .close()
+        .with_context(|| format!("the temporary directory {path} cannot be removed"))?;
+    banner::print_goodbye(args.json, &path, ephemeral);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The parts that run.
+struct Running {
+    relay: waxseal_relay::Running,
+    sidecar: waxseal_sidecar::Running,
+    receiver: Option<receiver::Running>,
+    endpoints: Endpoints,
+}
+
+impl Running {
+    async fn start(args: &Args, state: &StateDir, secrets: &secrets::LocalSecrets, numbers: &[DeclaredNumber]) -> anyhow::Result<Self> {
+        listen::must_be_free(args.listen, "--listen")?;
+        let style = if args.json {
+            receiver::Print::Json
+        } else {
+            receiver::Print::Lines(Style::of_stdout())
+        };
+        let receiver = if args.webhook.is_none() && numbers.iter().any(|number| number.webhook.is_none()) {
+            Some(receiver::start(numbers, &secrets.verify_token, style).await?)
+        } else {
+            None
+        };
+        let relay = start_relay(args, state).await?;
+        let relay_url = format!("http://{}", relay.addr());
+        let config = business::Wiring {
+            state,
+            secrets,
+            relay_url: &relay_url,
+            webhook: args.webhook.as_deref(),
+            receiver: receiver.as_ref().map(receiver::Running::url),
+            redis: args.redis.as_deref(),
+        };
+        let (sidecar, targets) = match start_sidecar(args, &config, numbers).await {
+            Ok(started) => started,
+            Err(error) => {
+                relay.shutdown().await;
+                return Err(error);
+            }
+        };
+        if let Err(error) = linked(&sidecar).await {
+            sidecar.shutdown(Duration::ZERO).await;
+            relay.shutdown().await;
+            return Err(error);
+        }
+        let endpoints = business::endpoints(numbers, targets, sidecar.api, sidecar.admin, relay_url);
+        Ok(Self {
+            relay,
+            sidecar,
+            receiver,
+            endpoints,
+        })
+    }
+
+    /// Sidecar first, so that nothing is sent to a relay that is gone; the receiver last, so that what is under way still arrives.
+    async fn stop(self, state: &StateDir, json: bool) {
+        if !json {
+            terminal::say("\nStopping: no new messages are accepted, what is under way is finished (Ctrl-C again stops at once).");
+        }
+        self.sidecar.shutdown(GRACE).await;
+        self.relay.shutdown().await;
+        if let Some(receiver) = self.receiver {
+            receiver.stop().await;
+        }
+        if Endpoints::remove(state.path()).is_err() {
+            terminal::complain("warning: endpoints.json could not be removed");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn start_relay(args: &Args, state: &StateDir) -> anyhow::Result<waxseal_relay::Running> {
+    let addresses = listen::candidates(args.relay_listen, listen::RELAY, "--relay-listen")?;
+    listen::first(&addresses, |listen| {
+        Box::pin(waxseal_relay::Relay::start(waxseal_relay::Config::new(listen, state.relay())))
+    })
+    .await
+    .context("the relay cannot start")
+}
+
+async fn start_sidecar(
+    args: &Args,
+    wiring: &business::Wiring<'_>,
+    numbers: &[DeclaredNumber],
+) -> anyhow::Result<(waxseal_sidecar::Running, Vec<business::Target>)> {
+    let addresses = listen::candidates(args.admin_listen, listen::ADMIN, "--admin-listen")?;
+    let mut targets = Vec::new();
+    for number in numbers {
+        targets.push(wiring.target(number)?);
+    }
+    let sidecar = listen::first(&addresses, |admin| {
+        let config = wiring.config(numbers, &targets, args.listen, admin, SOURCE_URL);
+        Box::pin(async move { anyhow::Ok(Sidecar::start(config?).await?) })
+    })
+    .await
+    .context("the sidecar cannot start")?;
+    Ok((sidecar, targets))
+}
+
+/// Waits until every number can send and receive.
+async fn linked(sidecar: &waxseal_sidecar::Running) -> anyhow::Result<()> {
+    let wait = async {
+        while !sidecar.is_linked() {
+            tokio::time::sleep(LINK_POLL).await;
+        }
+    };
+    tokio::time::timeout(LINK_TIMEOUT, wait)
+        .await
+        .context("the sidecar could not register its numbers at the relay; the log tells why")
+}
+
+/// The numbers that are not suspended.
+fn served(declared: Vec<DeclaredNumber>) -> anyhow::Result<Vec<DeclaredNumber>> {
+    let (suspended, served): (Vec<_>, Vec<_>) = declared.into_iter().partition(|number| number.suspended);
+    for number in &suspended {
+        terminal::complain(&format!("note: {}/{} is suspended and not served", number.namespace, number.name));
+    }
+    anyhow::ensure!(
+        !served.is_empty(),
+        "every number in the files is suspended; nothing is left to serve"
+    );
+    Ok(served)
+}
+
+/// Ends at the first Ctrl-C or SIGTERM.
+fn stop_requested() -> anyhow::Result<impl Future<Output = ()>> {
+    // Registered now, not at the first poll: a signal during the start counts.
+    #[cfg(unix)]
+    {
+        let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt())?;
+        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        let _ = signal::ctrl_c().await;
+    })
+}
+
+async fn second_signal_exits() {
+    if signal::ctrl_c().await.is_ok() {
+        std::process::exit(130);
+    }
+}

@@ -1,0 +1,141 @@
+//! The arguments of `waxseal up`.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use crate::state_dir;
+
+const EXAMPLES: &str = "\
+Examples:
+  waxseal up
+      A sample business at +15550100. What it prints next tells how to chat with it and how to answer.
+  waxseal up --webhook http://127.0.0.1:3000/webhook
+      Events go to your own program, signed as the Cloud API signs them; the handshake uses the verify token in endpoints.json.
+  waxseal up --file docs/samples/local.yaml
+      Your own businesses, from the same YAML that a cluster takes.
+  waxseal up --redis redis://127.0.0.1:6379
+      Message state in a Redis, which must run with maxmemory-policy noeviction.
+  waxseal up --ephemeral --listen 127.0.0.1:0
+      For a test: a free port, and nothing stays. With --json the addresses come as one JSON object on standard output.
+
+Stop with Ctrl-C. Started again, conversations go on.";
+
+/// Starts everything on this computer.
+#[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES, after_help = "More, with examples: waxseal up --help")]
+pub(crate) struct Args {
+    /// Serve the phone numbers of these YAML files instead of the sample business.
+    ///
+    /// A file with the custom resources BusinessAccount, BusinessPhoneNumber, DataRegion, RetentionPolicy and the Secrets they name, or a
+    /// folder of such files (*.yaml, *.yml). May be given several times; references may go from file to file.
+    #[arg(short, long, value_name = "YAML")]
+    pub(crate) file: Vec<PathBuf>,
+
+    /// Post events to this URL instead of printing them.
+    ///
+    /// It is asked first with the verification handshake (GET with hub.challenge). For numbers from YAML it takes the place of what they
+    /// declare.
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    pub(crate) webhook: Option<String>,
+
+    /// Keep message state in this Redis instead of a file in the state directory.
+    ///
+    /// redis:// or rediss://. Also from the environment, which keeps a password off the command line.
+    #[arg(long, value_name = "URL", env = "WAXSEAL_REDIS", hide_env_values = true, value_parser = redis_url)]
+    pub(crate) redis: Option<String>,
+
+    /// Where everything is kept; created for you alone [default: .waxseal].
+    #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Where the HTTP API listens; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+
+    /// Where /livez, /readyz, /metrics and /status listen [default: 127.0.0.1:8082, or a free port].
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+
+    /// Where the relay listens [default: 127.0.0.1:8081, or a free port].
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) relay_listen: Option<SocketAddr>,
+
+    /// Keep everything in a temporary directory that goes at the end.
+    ///
+    /// What is in a Redis (--redis) stays there until it expires.
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+
+    /// One JSON object a line on standard output, for scripts: ready, every event, stopped.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Args {
+    pub(crate) fn state_dir(&self) -> &Path {
+        self.state_dir.as_deref().unwrap_or(Path::new(state_dir::DEFAULT))
+    }
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    url(text, &["http", "https"])
+}
+
+fn redis_url(text: &str) -> Result<String, String> {
+    url(text, &["redis", "rediss"])
+}
+
+fn url(text: &str, schemes: &[&str]) -> Result<String, String> {
+    let parsed =
+        reqwest::Url::parse(text).map_err(|error| format!("{error}; write it with scheme and host, like {}://127.0.0.1", schemes[0]))?;
+    if !schemes.contains(&parsed.scheme()) || parsed.host().is_none() {
+        return Err(format!("it must begin with {}://", schemes.join(":// or ")));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, String> {
+        Cli::try_parse_from(std::iter::once("up").chain(line.split_whitespace()))
+            .map(|cli| cli.args)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_first_command() {
+        let args = parse("").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(args.listen, SocketAddr::from(([127, 0, 0, 1], 8080)));
+        assert_eq!(args.state_dir(), Path::new(".waxseal"));
+        assert!(args.file.is_empty() && args.webhook.is_none() && !args.ephemeral && !args.json);
+    }
+
+    #[test]
+    fn files_repeat_and_wrong_values_are_explained() {
+        let args = parse("-f a.yaml --file b -f c").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(args.file.len(), 3);
+        let refused = |line: &str| parse(line).err().unwrap_or_default();
+        assert!(refused("--webhook 127.0.0.1:3000").contains("--webhook"));
+        assert!(refused("--webhook ftp://a").contains("must begin with http:// or https://"));
+        assert!(refused("--redis http://a").contains("must begin with redis:// or rediss://"));
+        assert!(refused("--listen 8080").contains("--listen"));
+        assert!(refused("--ephemeral --state-dir x").contains("cannot be used with"));
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

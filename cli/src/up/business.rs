@@ -1,0 +1,251 @@
+//! Whom `waxseal up` serves, in the sidecar's terms: declared numbers, with addresses and files added.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use waxseal_content::PhoneNumber;
+use waxseal_crds::{
+    DeclaredNumber,
+    declared::{self, Retention},
+    v1alpha1::{ContentDeletion, DurabilityMode},
+};
+use waxseal_sidecar::config;
+use waxseal_store::Durability;
+use zeroize::Zeroizing;
+
+use super::secrets::LocalSecrets;
+use crate::{
+    endpoints::{Endpoints, Number},
+    state_dir::StateDir,
+};
+
+/// The number of the sample business; 555-01xx is set aside for examples.
+const SAMPLE_NUMBER: &str = "+15550100";
+const SAMPLE_NAME: &str = "Sample Business";
+const SAMPLE_RETENTION_DAYS: u8 = 7;
+
+/// The built-in sample business.
+pub(super) fn sample(secrets: &LocalSecrets) -> DeclaredNumber {
+    let retention = Retention::Days(SAMPLE_RETENTION_DAYS);
+    DeclaredNumber {
+        namespace: "default".to_owned(),
+        name: "sample".to_owned(),
+        phone_number: SAMPLE_NUMBER.to_owned(),
+        phone_number_id: declared::phone_number_id(SAMPLE_NUMBER),
+        business_account_id: declared::business_account_id("default", "sample"),
+        display_name: SAMPLE_NAME.to_owned(),
+        pin: Zeroizing::new(secrets.pin.clone()),
+        tokens: vec![Zeroizing::new(secrets.token.clone())],
+        app_secret: Zeroizing::new(secrets.app_secret.clone()),
+        webhook: None,
+        webhook_retry_window: retention.duration(),
+        retention,
+        content_deletion: ContentDeletion::OnDelivery,
+        region: "local".to_owned(),
+        throughput_messages_per_second: 80,
+        durability: DurabilityMode::Auto,
+        durability_replicas: 1,
+        suspended: false,
+    }
+}
+
+/// Where a number's events go.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) url: String,
+    pub(super) verify_token: Zeroizing<String>,
+    pub(super) timeout: Duration,
+}
+
+/// What declared numbers do not know: files, addresses, and what the command line says.
+pub(super) struct Wiring<'a> {
+    pub(super) state: &'a StateDir,
+    pub(super) secrets: &'a LocalSecrets,
+    pub(super) relay_url: &'a str,
+    /// From the command line; wins over what is declared.
+    pub(super) webhook: Option<&'a str>,
+    /// The built-in receiver, for numbers without a webhook.
+    pub(super) receiver: Option<&'a str>,
+    pub(super) redis: Option<&'a str>,
+}
+
+impl Wiring<'_> {
+    /// Where this number's events go.
+    pub(super) fn target(&self, number: &DeclaredNumber) -> anyhow::Result<Target> {
+        let declared = number.webhook.as_ref();
+        let verify_token = declared.map_or_else(
+            || Zeroizing::new(self.secrets.verify_token.clone()),
+            |webhook| webhook.verify_token.clone(),
+        );
+        let timeout = declared.map_or(Duration::from_secs(10), |webhook| webhook.timeout);
+        let url = match (self.webhook, declared, self.receiver) {
+            (Some(url), _, _) => url.to_owned(),
+            (None, Some(webhook), _) => webhook.url.clone(),
+            (None, None, Some(receiver)) => format!("{receiver}/{}", number.phone_number_id),
+            (None, None, None) => anyhow::bail!("there is no webhook for {}", number.display_name),
+        };
+        Ok(Target {
+            url,
+            verify_token,
+            timeout,
+        })
+    }
+
+    /// What the sidecar is told.
+    pub(super) fn config(
+        &self,
+        numbers: &[DeclaredNumber],
+        targets: &[Target],
+        api_listen: SocketAddr,
+        admin_listen: SocketAddr,
+        source_url: &str,
+    ) -> anyhow::Result<config::Config> {
+        let store = match self.redis {
+            Some(url) => config::StoreLocation::Redis(Zeroizing::new(url.to_owned())),
+            None => config::StoreLocation::Embedded(self.state.store_file()),
+        };
+        Ok(config::Config {
+            api_listen,
+            admin_listen,
+            relay_url: self.relay_url.to_owned(),
+            store,
+            durability: durability(numbers),
+            numbers: numbers
+                .iter()
+                .zip(targets)
+                .map(|(number, target)| self.number(number, target))
+                .collect::<anyhow::Result<_>>()?,
+            source_url: source_url.to_owned(),
+        })
+    }
+
+    fn number(&self, number: &DeclaredNumber, target: &Target) -> anyhow::Result<config::Number> {
+        Ok(config::Number {
+            phone_number: PhoneNumber::parse(&number.phone_number).context("a declared number is not in E.164 form")?,
+            phone_number_id: number.phone_number_id.clone(),
+            waba_id: number.business_account_id.clone(),
+            display_name: number.display_name.clone(),
+            pin: number.pin.clone(),
+            tokens: number.tokens.clone(),
+            app_secret: number.app_secret.clone(),
+            webhook: Some(config::Webhook {
+                url: target.url.clone(),
+                verify_token: target.verify_token.clone(),
+                timeout: target.timeout,
+                retry_window: number.webhook_retry_window,
+            }),
+            retention: match number.retention {
+                Retention::Days(days) => config::Retention::Days(days),
+                Retention::NoStorage => config::Retention::NoStorage,
+            },
+            deletion: match number.content_deletion {
+                ContentDeletion::OnDelivery => config::Deletion::OnDelivery,
+                ContentDeletion::AtExpiry => config::Deletion::AtExpiry,
+            },
+            custody_file: self.state.custody_file(&number.phone_number_id),
+        })
+    }
+}
+
+/// One store serves all numbers here, so the strictest of them decides.
+fn durability(numbers: &[DeclaredNumber]) -> Durability {
+    let replicas = |number: &DeclaredNumber| (number.durability == DurabilityMode::Replicated).then_some(number.durability_replicas);
+    if let Some(replicas) = numbers.iter().filter_map(replicas).max() {
+        Durability::Replicated(replicas)
+    } else if numbers.iter().any(|number| number.durability == DurabilityMode::Fsync) {
+        Durability::Fsync
+    } else if numbers.iter().any(|number| number.durability == DurabilityMode::Auto) {
+        Durability::Auto
+    } else {
+        Durability::Memory
+    }
+}
+
+/// What goes into `endpoints.json`.
+pub(super) fn endpoints(numbers: &[DeclaredNumber], targets: Vec<Target>, api: SocketAddr, admin: SocketAddr, relay: String) -> Endpoints {
+    let number = |(number, target): (&DeclaredNumber, Target)| Number {
+        phone_number: number.phone_number.clone(),
+        phone_number_id: number.phone_number_id.clone(),
+        token: number.tokens.first().map(|token| token.to_string()).unwrap_or_default(),
+        app_secret: number.app_secret.to_string(),
+        verify_token: target.verify_token.to_string(),
+        webhook: target.url,
+    };
+    Endpoints {
+        api: format!("http://{api}"),
+        admin: format!("http://{admin}"),
+        relay,
+        pid: std::process::id(),
+        numbers: numbers.iter().zip(targets).map(number).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::up::secrets::tests::fixed;
+
+    #[test]
+    fn the_sample_needs_nothing_from_anybody() {
+        let number = sample(&fixed());
+        assert_eq!(number.phone_number, "+15550100");
+        assert!(PhoneNumber::parse(&number.phone_number).is_ok());
+        assert!(number.phone_number_id.len() <= 15 && number.phone_number_id.bytes().all(|byte| byte.is_ascii_digit()));
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_declaration_and_the_receiver_comes_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, secrets) = (StateDir::open(folder.path()).unwrap(), fixed());
+        let wiring = |webhook, receiver| Wiring {
+            state: &state,
+            secrets: &secrets,
+            relay_url: "http://r",
+            webhook,
+            receiver,
+            redis: None,
+        };
+        let mut number = sample(&secrets);
+        let id = number.phone_number_id.clone();
+        assert_eq!(
+            wiring(None, Some("http://b/webhook")).target(&number).unwrap().url,
+            format!("http://b/webhook/{id}")
+        );
+        assert!(wiring(None, None).target(&number).is_err());
+        number.webhook = Some(declared::DeclaredWebhook {
+            url: "http://declared".to_owned(),
+            verify_token: Zeroizing::new("own".to_owned()),
+            timeout: Duration::from_secs(3),
+        });
+        let target = wiring(None, Some("http://b/webhook")).target(&number).unwrap();
+        assert_eq!(
+            (target.url.as_str(), target.verify_token.as_str(), target.timeout.as_secs()),
+            ("http://declared", "own", 3)
+        );
+        assert_eq!(wiring(Some("http://mine"), None).target(&number).unwrap().url, "http://mine");
+        let targets = [wiring(Some("http://mine"), None).target(&number).unwrap()];
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = wiring(Some("http://mine"), None)
+            .config(std::slice::from_ref(&number), &targets, listen, listen, "s")
+            .unwrap();
+        assert!(config.numbers[0].custody_file.starts_with(folder.path().join("keys")));
+        assert!(matches!(config.store, config::StoreLocation::Embedded(path) if path.ends_with("sidecar/state.redb")));
+    }
+
+    #[test]
+    fn the_strictest_durability_decides() {
+        let number = |mode, replicas| {
+            let mut number = sample(&fixed());
+            (number.durability, number.durability_replicas) = (mode, replicas);
+            number
+        };
+        let memory = || number(DurabilityMode::Memory, 1);
+        assert_eq!(durability(&[memory()]), Durability::Memory);
+        assert_eq!(durability(&[memory(), sample(&fixed())]), Durability::Auto);
+        assert_eq!(durability(&[sample(&fixed()), number(DurabilityMode::Fsync, 1)]), Durability::Fsync);
+        assert_eq!(
+            durability(&[number(DurabilityMode::Replicated, 2), memory()]),
+            Durability::Replicated(2)
+        );
+    }
+}
