@@ -1,0 +1,154 @@
+//! What a relay is started with.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use waxseal_protocol::wire;
+
+/// Where the relay reads the time; tests turn it.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// What a relay is started with.
+#[derive(Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The folder of `relay.redb`; made when missing, readable by its owner only.
+    pub state_dir: PathBuf,
+    /// Who may replace the credential of a consumer's number that has no PIN.
+    pub reregistration: Reregistration,
+    /// Everything that is bounded.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// A relay with the usual limits, open re-registration and the system's clock.
+    #[must_use]
+    pub fn new(listen: SocketAddr, state_dir: PathBuf) -> Self {
+        Self {
+            listen,
+            state_dir,
+            reregistration: Reregistration::Open,
+            limits: Limits::default(),
+            clock: Arc::new(SystemTime::now),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("state_dir", &self.state_dir)
+            .field("reregistration", &self.reregistration)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who may replace the credential of a consumer's number. A number with a PIN always wants its PIN (or, for a consumer, its credential).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reregistration {
+    /// Anyone: stands for the SMS code that a real network would send. For the laptop.
+    #[default]
+    Open,
+    /// Whoever has the credential or the PIN.
+    PinOrCredential,
+}
+
+/// A token bucket: `capacity` at once, then one per `refill`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many at once.
+    pub capacity: u32,
+    /// How long one more takes.
+    pub refill: Duration,
+}
+
+/// Everything that is bounded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest envelope body.
+    pub body_bytes: usize,
+    /// The most envelopes waiting for one recipient.
+    pub queue_envelopes: u32,
+    /// The most bytes waiting for one recipient.
+    pub queue_bytes: u64,
+    /// The longest an envelope waits.
+    pub ttl_cap: Duration,
+    /// How long an accepted id is remembered at least; longer when its envelope's TTL is longer. Whole minutes.
+    pub mark_lifetime: Duration,
+    /// The most accepted ids remembered, over all senders (about 50 bytes each on disk). Beyond it the oldest are forgotten early.
+    pub marks: u64,
+    /// The most one-time keys of each kind per number.
+    pub one_time_keys: u32,
+    /// The owner is told that a pool is low below this share of what it last published ...
+    pub keys_low_percent: u32,
+    /// ... or below this count.
+    pub keys_low_floor: u32,
+    /// The most registered consumers.
+    pub consumers: u64,
+    /// The most registered business numbers.
+    pub businesses: u64,
+    /// The most open message streams.
+    pub connections: usize,
+    /// The most unacknowledged deliveries of one connection.
+    pub window_envelopes: usize,
+    /// The most bytes in unacknowledged deliveries of one connection.
+    pub window_bytes: usize,
+    /// The most submitted envelopes of one connection that have no outcome yet.
+    pub unanswered_envelopes: usize,
+    /// The most bytes of submitted frames, over all connections, that wait to be committed.
+    pub uncommitted_bytes: usize,
+    /// The most bytes of envelopes, over all connections, kept in memory for delivery; beyond it they are read back from the disk.
+    pub live_bytes: usize,
+    /// Envelopes per second that one sender may submit; more make its stream wait. `None`: as fast as it goes.
+    pub submit_per_second: Option<u32>,
+    /// How often one requester may fetch bundles of one number.
+    pub bundles_per_pair: Rate,
+    /// How often a consumer may fetch bundles.
+    pub bundles_per_consumer: Rate,
+    /// How often a business number may fetch bundles: it opens a session with each of its customers.
+    pub bundles_per_business: Rate,
+    /// How often a wrong PIN may be tried for one number.
+    pub pin_attempts: Rate,
+    /// The page cache of the state file.
+    pub cache_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let seldom = Rate { capacity: 30, refill: Duration::from_secs(10) };
+        Self {
+            body_bytes: wire::MAX_BODY_BYTES,
+            queue_envelopes: 20_000,
+            queue_bytes: 64 * 1024 * 1024,
+            ttl_cap: 30 * DAY,
+            mark_lifetime: 2 * DAY,
+            marks: 20_000_000,
+            one_time_keys: 1_000,
+            keys_low_percent: 20,
+            keys_low_floor: 10,
+            consumers: 1_000_000,
+            businesses: 100_000,
+            connections: 50_000,
+            window_envelopes: 4_096,
+            window_bytes: 8 * 1024 * 1024,
+            unanswered_envelopes: 8_192,
+            uncommitted_bytes: 64 * 1024 * 1024,
+            live_bytes: 64 * 1024 * 1024,
+            submit_per_second: None,
+            bundles_per_pair: seldom,
+            bundles_per_consumer: seldom,
+            bundles_per_business: Rate { capacity: 10_000, refill: Duration::from_millis(1) },
+            pin_attempts: Rate { capacity: 10, refill: Duration::from_secs(60) },
+            cache_bytes: 128 * 1024 * 1024,
+        }
+    }
+}

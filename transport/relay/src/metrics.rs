@@ -1,0 +1,105 @@
+//! What may be observed: counts, sizes and durations. No label and no value tells whose.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use waxseal_telemetry::metrics;
+
+use crate::writer::Verdicts;
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct VerdictLabel {
+    verdict: &'static str,
+}
+
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) accepted: Counter,
+    duplicates: Counter,
+    rejected: Family<VerdictLabel, Counter>,
+    pub(crate) delivered: Counter,
+    pub(crate) acknowledged: Counter,
+    pub(crate) expired: Counter,
+    pub(crate) queued_envelopes: Gauge,
+    pub(crate) queued_bytes: Gauge,
+    pub(crate) connections: Gauge,
+    pub(crate) accounts: Gauge,
+    pub(crate) bundles: Counter,
+    pub(crate) bundles_refused: Counter,
+    pub(crate) keys_low: Counter,
+    group_envelopes: Histogram,
+    commit_seconds: Histogram,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = metrics::registry(env!("CARGO_PKG_VERSION"));
+        let relay = registry.sub_registry_with_prefix("relay");
+        let metrics = Self {
+            accepted: Counter::default(),
+            duplicates: Counter::default(),
+            rejected: Family::default(),
+            delivered: Counter::default(),
+            acknowledged: Counter::default(),
+            expired: Counter::default(),
+            queued_envelopes: Gauge::default(),
+            queued_bytes: Gauge::default(),
+            connections: Gauge::default(),
+            accounts: Gauge::default(),
+            bundles: Counter::default(),
+            bundles_refused: Counter::default(),
+            keys_low: Counter::default(),
+            group_envelopes: Histogram::new(exponential_buckets(1.0, 4.0, 7)),
+            commit_seconds: metrics::seconds(),
+            registry: Registry::default(),
+        };
+        relay.register("envelopes_accepted", "Envelopes that became durable", metrics.accepted.clone());
+        relay.register("envelopes_duplicate", "Envelopes submitted again under an accepted id", metrics.duplicates.clone());
+        relay.register("envelopes_rejected", "Envelopes refused, by verdict", metrics.rejected.clone());
+        relay.register("envelopes_delivered", "Envelopes sent to their recipient, again after a reconnect", metrics.delivered.clone());
+        relay.register("envelopes_acknowledged", "Envelopes forgotten because their recipient has them", metrics.acknowledged.clone());
+        relay.register("envelopes_expired", "Envelopes forgotten because their time was over", metrics.expired.clone());
+        relay.register("queued_envelopes", "Envelopes waiting for their recipients", metrics.queued_envelopes.clone());
+        relay.register("queued_bytes", "Bytes waiting for their recipients", metrics.queued_bytes.clone());
+        relay.register("connections", "Open message streams", metrics.connections.clone());
+        relay.register("accounts", "Registered numbers", metrics.accounts.clone());
+        relay.register("bundles", "Pre-key bundles handed out", metrics.bundles.clone());
+        relay.register("bundles_refused", "Pre-key bundles refused because one was asked for too often", metrics.bundles_refused.clone());
+        relay.register("keys_low", "Times an owner was told that its one-time keys run low", metrics.keys_low.clone());
+        relay.register("group_envelopes", "Envelopes in one commit", metrics.group_envelopes.clone());
+        relay.register("commit_seconds", "How long applying and committing a group takes", metrics.commit_seconds.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// In the OpenMetrics text format.
+    pub(crate) fn text(&self) -> String {
+        metrics::encode(&self.registry).unwrap_or_default()
+    }
+
+    pub(crate) fn submitted(&self, verdicts: &Verdicts) {
+        self.accepted.inc_by(verdicts.accepted);
+        self.duplicates.inc_by(verdicts.duplicate);
+        let rejected = [
+            ("unknown_recipient", verdicts.unknown_recipient),
+            ("too_large", verdicts.too_large),
+            ("queue_full", verdicts.queue_full),
+            ("malformed", verdicts.malformed),
+        ];
+        for (verdict, count) in rejected {
+            if count > 0 {
+                self.rejected.get_or_create(&VerdictLabel { verdict }).inc_by(count);
+            }
+        }
+    }
+
+    pub(crate) fn committed(&self, envelopes: usize, took: Duration) {
+        #[allow(clippy::cast_precision_loss, reason = "a few thousand at most")]
+        self.group_envelopes.observe(envelopes as f64);
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+}
