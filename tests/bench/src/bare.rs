@@ -105,7 +105,7 @@ return 1";
 
 pub async fn redis_commits(duration: Duration, clients: usize) -> Result<Figures> {
     let server = RedisServer::start(RedisOptions {
-        appendonly: AppendOnly::Everysec,
+        appendonly: AppendOnly::EverySecond,
         ..RedisOptions::default()
     })
     .await?;

@@ -51,7 +51,7 @@ impl World {
             true => None,
             false => Some(
                 RedisServer::start(RedisOptions {
-                    appendonly: AppendOnly::Everysec,
+                    appendonly: AppendOnly::EverySecond,
                     ..RedisOptions::default()
                 })
                 .await?,
