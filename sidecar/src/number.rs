@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -82,7 +82,10 @@ pub struct Number {
     transport: Arc<dyn Transport>,
     hooks: Arc<hooks::Hooks>,
     linked: AtomicBool,
-    epoch: u64,
+    /// In whose name the number is linked: above every epoch the transport has seen.
+    epoch: AtomicU64,
+    /// Whether the store has lost what was kept in it, the private halves of published one-time keys among it.
+    lost: AtomicBool,
     /// Held while pre-keys are made and published.
     publishing: tokio::sync::Mutex<()>,
     cores: Arc<Semaphore>,
@@ -119,6 +122,7 @@ impl Number {
         let mut custody = Custody::open(&config.custody_file, now, &mut rand::rng())?;
         let names = Names::new(&config.phone_number_id);
         let claims = claim(&surroundings.store, &names, &mut custody).await?;
+        let lost = claims.iter().any(|claim| claim.lost);
         keys::rotate(&mut custody, now)?;
         let shared = Arc::new(shared(&config, &custody, names, Arc::clone(&surroundings.metrics)));
         let transport: Arc<dyn Transport> = Arc::new(
@@ -133,7 +137,7 @@ impl Number {
             let (events, inbox) = mpsc::channel(LANE_EVENTS);
             let wake = Arc::new(Notify::new());
             let mut core = Core::new(Arc::clone(&shared), lane, claim.epoch, claim.seq);
-            core.rolled_back = claim.rolled_back;
+            core.rolled_back = claim.lost;
             let outfit = Outfit {
                 shared: Arc::clone(&shared),
                 store: surroundings.store.clone(),
@@ -155,16 +159,18 @@ impl Number {
             transport,
             hooks,
             linked: AtomicBool::new(false),
-            epoch,
+            epoch: AtomicU64::new(epoch),
+            lost: AtomicBool::new(lost),
             publishing: tokio::sync::Mutex::new(()),
             cores: Arc::clone(&surroundings.cores),
         });
         for actor in actors {
-            let stop = surroundings.stop.clone();
+            // A lane that ends for any reason, a bug included, ends the process: half a number is worse than none.
+            let stop = surroundings.stop.clone().drop_guard();
             tasks.spawn(async move {
+                let _stop = stop;
                 if actor.run().await == End::Displaced {
-                    tracing::error!("another process serves this number; this one stops serving it");
-                    stop.cancel();
+                    tracing::error!("another process serves this number; this one stops");
                 }
             });
         }
@@ -240,7 +246,7 @@ impl Engine for Number {
 struct Claimed {
     epoch: u64,
     seq: u64,
-    rolled_back: bool,
+    lost: bool,
 }
 
 /// Claims all lanes above every epoch that custody remembers, and has custody remember the result.
@@ -250,9 +256,9 @@ async fn claim(store: &Store, names: &Names, custody: &mut Custody) -> Result<Ve
     for lane in 0..LANES {
         let claim = store.claim(&names.fence(lane), remembered).await.map_err(Error::Claim)?;
         // A store that remembers less than custody has lost what was done since: sessions in it may be older than what was sent.
-        let rolled_back = remembered > 0 && claim.previous_epoch < remembered && claim.previous_epoch > 0;
+        let lost = claim.previous_epoch < remembered;
         custody.keys.epoch = custody.keys.epoch.max(claim.epoch);
-        claims.push(Claimed { epoch: claim.epoch, seq: claim.seq, rolled_back });
+        claims.push(Claimed { epoch: claim.epoch, seq: claim.seq, lost });
     }
     custody.save()?;
     Ok(claims)

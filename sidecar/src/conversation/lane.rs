@@ -690,10 +690,6 @@ fn now_ms() -> u64 {
 
 impl line::Place for EntryId {
     const START: Self = Self::ZERO;
-
-    fn before(self) -> Self {
-        Self::from_bytes(u128::from_be_bytes(self.to_bytes()).saturating_sub(1).to_be_bytes())
-    }
 }
 
 /// The lane of an envelope the relay answers for.

@@ -4,7 +4,7 @@
 //! are published, and ids are reserved before they are used, so that no crash publishes a key nobody has or gives one id to two keys.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -68,7 +68,8 @@ pub(super) async fn publish(number: &Arc<Number>) -> Result<(), TransportError> 
     let counts = number.transport.count_keys().await?;
     let policy = pre_keys::Policy::default();
     // Both kinds are handed out together.
-    let left = counts.one_time_ec.min(counts.one_time_kyber);
+    let lost = number.lost.load(Ordering::Relaxed);
+    let left = if lost { 0 } else { counts.one_time_ec.min(counts.one_time_kyber) };
     let wanted = pre_keys::replenish(&policy, left, 0, CHECK);
     let retention = number.shared.retention;
     let (one_time_ec, one_time_kyber) = make_one_time(number, wanted).await.unwrap_or_else(|error| {
@@ -85,12 +86,14 @@ pub(super) async fn publish(number: &Arc<Number>) -> Result<(), TransportError> 
             last_resort_kyber: last(&custody.keys.last_resort_keys),
             one_time_ec,
             one_time_kyber,
-            replace_one_time: false,
+            replace_one_time: lost,
             // Gone at the transport before the private halves are gone here.
             one_time_ttl_seconds: u32::try_from(retention.as_secs() - retention.as_secs() / 12).unwrap_or(0),
         }
     };
-    number.transport.publish_keys(request).await.map(drop)
+    number.transport.publish_keys(request).await?;
+    number.lost.store(false, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Why one-time keys could not be made.
@@ -137,7 +140,7 @@ fn make_chunk(number: &Number, ids: &[u32], public: &mut (Vec<OneTimeKey>, Vec<S
         let (ec_record, ec) = pre_keys::one_time_ec(pair[0], &mut rng)?;
         let (kyber_record, kyber) = pre_keys::kyber(&shared.identity, pair[1], now, &mut rng)?;
         for (key, record) in [(shared.names.one_time_ec(pair[0]), ec_record), (shared.names.one_time_kyber(pair[1]), kyber_record)] {
-            let sealed = shared.sealer.seal(Class::PreKey, key.as_str(), number.epoch, record.as_bytes(), now, &mut rng)?;
+            let sealed = shared.sealer.seal(Class::PreKey, key.as_str(), number.epoch.load(Ordering::Relaxed), record.as_bytes(), now, &mut rng)?;
             ops.push(Op::Put { key, value: sealed.into(), ttl: shared.retention });
         }
         public.0.push(OneTimeKey { id: ec.id, key: ec.key.into() });

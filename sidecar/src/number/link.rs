@@ -28,19 +28,20 @@ const TOGETHER: usize = 512;
 
 /// Keeps the number linked until told to stop.
 pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
-    let mut pause = FIRST_PAUSE;
+    let _stop = stop.clone().drop_guard();
+    let (mut pause, mut linked_before) = (FIRST_PAUSE, false);
     loop {
         let begun = Instant::now();
         let ended = tokio::select! {
             () = stop.cancelled() => return,
             ended = session(&number) => ended,
         };
-        number.linked.store(false, Ordering::Relaxed);
+        linked_before |= number.linked.swap(false, Ordering::Relaxed);
         match ended {
             Ok(()) => tracing::info!("the link to the relay was closed; linking again"),
+            Err(Error::StaleEpoch { highest }) if !linked_before && raise_epoch(&number, highest) => continue,
             Err(Error::Displaced { .. } | Error::StaleEpoch { .. }) => {
                 tracing::error!("another process serves this number at the relay; this one stops");
-                stop.cancel();
                 return;
             }
             Err(error @ (Error::PinMismatch | Error::Taken)) => {
@@ -61,12 +62,25 @@ pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
     }
 }
 
+/// The transport remembers a higher epoch than custody does: the keys are newer than the relay's memory of the number, as after a restore.
+/// A process that has just started takes over; one that was linked before has been displaced instead.
+fn raise_epoch(number: &Number, highest: u64) -> bool {
+    let mut custody = number.custody();
+    custody.keys.epoch = highest + 1;
+    let saved = custody.save();
+    if let Err(error) = &saved {
+        tracing::error!(%error, "the epoch could not be kept");
+    }
+    number.epoch.store(highest + 1, Ordering::Relaxed);
+    saved.is_ok()
+}
+
 /// One link, from registration to its end.
 async fn session(number: &Arc<Number>) -> Result<(), Error> {
     let identity = &number.shared.identity;
     number.transport.register(&identity.public_key().to_bytes(), identity.registration_id()).await?;
     keys::publish(number).await?;
-    let Link { outgoing, mut incoming, .. } = number.transport.connect(number.epoch).await?;
+    let Link { outgoing, mut incoming, .. } = number.transport.connect(number.epoch.load(Ordering::Relaxed)).await?;
     let (emit, emitted) = mpsc::unbounded_channel();
     for lane in &number.lanes {
         let _ = lane.events.send(Event::Linked(emit.clone())).await;
