@@ -12,21 +12,21 @@ use std::{
 
 use bytes::Bytes;
 use lru::LruCache;
-use rand::{RngCore as _, rngs::ThreadRng};
 use waxseal_content::{EnvelopeId, MessageId, PhoneNumber, Text};
 use waxseal_protocol::proto::{Envelope, Verdict};
 use waxseal_sealing::{BlindIndex, Class, Sealer, Tokens};
 use waxseal_signal::{Bundle, Identity, PrivateRecord};
-use waxseal_store::{Batch, EntryId, Fence, Key, Op};
+use waxseal_store::{Batch, EntryId, Key};
 use zeroize::Zeroizing;
 
 use super::{
-    id::{self, PeerIndex},
+    id::PeerIndex,
     names::Names,
-    record::{self, Job, Kept, PeerRecord},
+    plan::Plan,
+    record::{Job, PeerRecord},
 };
 use crate::{
-    message::{FailureReason, Wamid},
+    message::FailureReason,
     metrics::Metrics,
     webhook,
 };
@@ -34,8 +34,8 @@ use crate::{
 /// Peers kept decoded in memory per lane; about 6 KiB each.
 const CACHED_PEERS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
-/// Message keys thrown away before the first send of a session that may have been rolled back.
-const BURN: u32 = 64;
+/// A message fails aloud this long before its record would expire.
+const GRACE_MS: u64 = 10 * 60 * 1000;
 
 /// What the lanes of one number share; fixed while the number runs, but for the signed pre-keys.
 pub struct Shared {
@@ -93,7 +93,7 @@ pub struct Peer {
 
 impl Peer {
     /// A consumer there is no session with.
-    fn new(number: &PhoneNumber) -> Self {
+    pub(super) fn new(number: &PhoneNumber) -> Self {
         Self { number: number.clone(), name: None, signal: waxseal_signal::Peer::new() }
     }
 }
@@ -139,6 +139,8 @@ pub struct Input {
     pub hopeless: Vec<(Accepted, FailureReason)>,
     /// Tracked messages whose time is over.
     pub expired: Vec<MessageId>,
+    /// Envelopes that were not sent while they were worth it: they leave the outbox. What becomes of their messages, [`Input::expired`] says.
+    pub lapsed: Vec<EnvelopeId>,
     /// Webhook events that are done with.
     pub finished: Vec<EntryId>,
     /// Accepted messages that cannot be opened any more.
@@ -170,9 +172,48 @@ impl Input {
             && self.jobs.is_empty()
             && self.hopeless.is_empty()
             && self.expired.is_empty()
+            && self.lapsed.is_empty()
             && self.finished.is_empty()
             && self.unreadable.is_empty()
     }
+
+    /// Splits off what a turn has not dealt with: a batch is bounded, so one turn may not take everything.
+    #[must_use]
+    pub fn split_off(&mut self, taken: &Taken) -> Self {
+        fn rest<T>(items: &mut Vec<T>, taken: usize) -> Vec<T> {
+            items.split_off(taken.min(items.len()))
+        }
+        let (bundles, waiting) = std::mem::take(&mut self.bundles).into_iter().partition(|(peer, _)| taken.bundles.contains(peer));
+        self.bundles = bundles;
+        Self {
+            deliveries: rest(&mut self.deliveries, taken.deliveries),
+            verdicts: rest(&mut self.verdicts, taken.verdicts),
+            bundles: waiting,
+            jobs: rest(&mut self.jobs, taken.jobs),
+            hopeless: rest(&mut self.hopeless, taken.hopeless),
+            expired: rest(&mut self.expired, taken.expired),
+            lapsed: rest(&mut self.lapsed, taken.lapsed),
+            finished: rest(&mut self.finished, taken.finished),
+            unreadable: rest(&mut self.unreadable, taken.unreadable),
+            used: HashSet::new(),
+            may_repeat: self.may_repeat,
+        }
+    }
+}
+
+/// How much of its input a turn has dealt with: always the first ones of each kind.
+#[derive(Default)]
+#[allow(missing_docs, reason = "the fields are those of Input")]
+pub struct Taken {
+    pub verdicts: usize,
+    pub deliveries: usize,
+    pub expired: usize,
+    pub lapsed: usize,
+    pub bundles: HashSet<PeerIndex>,
+    pub jobs: usize,
+    pub hopeless: usize,
+    pub unreadable: usize,
+    pub finished: usize,
 }
 
 impl Moment {
@@ -229,11 +270,14 @@ pub struct Turn {
     pub acks: Vec<u64>,
     /// Messages whose consumer needs a bundle first; they stay in the queue.
     pub parked: Vec<Accepted>,
-    peers: HashMap<PeerIndex, Peer>,
-    answered: Vec<EnvelopeId>,
-    burned: Vec<PeerIndex>,
-    asked: Vec<PeerIndex>,
-    now: Moment,
+    /// How much of the input this turn deals with; see [`Input::split_off`].
+    pub taken: Taken,
+    /// Peers this turn writes.
+    pub(super) peers: HashMap<PeerIndex, Peer>,
+    pub(super) answered: Vec<EnvelopeId>,
+    pub(super) burned: Vec<PeerIndex>,
+    pub(super) asked: Vec<PeerIndex>,
+    pub(super) now: Moment,
     /// What there is to count once durable.
     pub counts: Counts,
 }
@@ -277,6 +321,12 @@ pub mod refused {
     pub const MISADDRESSED: usize = 3;
 }
 
+/// A peer in memory, for as long as the store has it.
+pub(super) struct Cached {
+    pub(super) peer: Peer,
+    expires_at_ms: u64,
+}
+
 /// A lane's memory: a cache of what the store holds, and what is under way.
 pub struct Core {
     pub(super) shared: Arc<Shared>,
@@ -286,7 +336,7 @@ pub struct Core {
     pub epoch: u64,
     /// Of the last batch that is durable.
     pub seq: u64,
-    pub(super) peers: LruCache<PeerIndex, Peer>,
+    pub(super) peers: LruCache<PeerIndex, Cached>,
     pub(super) outbox: BTreeMap<EnvelopeId, Waiting>,
     /// Whether sessions read from the store may be older than what was sent with them.
     pub rolled_back: bool,
@@ -327,6 +377,15 @@ impl Core {
         self.outbox.clear();
     }
 
+    /// Forgets consumers whose record in the store has expired: memory must not remember longer.
+    pub fn forget_expired(&mut self, now_ms: u64) {
+        let expired: Vec<PeerIndex> =
+            self.peers.iter().filter(|(_, cached)| cached.expires_at_ms <= now_ms).map(|(index, _)| *index).collect();
+        for index in expired {
+            self.peers.pop(&index);
+        }
+    }
+
     /// Takes note that the store has lost commits, and of the epoch under which the lane goes on: cached sessions are forgotten, and those
     /// read from the store are skipped ahead before they send.
     pub fn roll_back(&mut self, epoch: u64, seq: u64) {
@@ -346,6 +405,8 @@ impl Core {
         peers.extend(input.deliveries.iter().map(|delivery| delivery.peer));
         keys.extend(peers.iter().filter(|peer| !self.peers.contains(*peer)).map(|peer| self.shared.names.peer(peer)));
         keys.extend(input.expired.iter().map(|message| self.shared.names.message(*message)));
+        let jobs = input.jobs.iter().chain(input.hopeless.iter().map(|(accepted, _)| accepted));
+        keys.extend(jobs.filter_map(|accepted| super::outbound::needs(&self.shared, &accepted.job)));
         for delivery in &input.deliveries {
             super::inbound::needs(&self.shared, delivery, input.may_repeat, &mut keys);
         }
@@ -359,31 +420,7 @@ impl Core {
     /// [`Unplanned::Seal`].
     pub fn plan(&self, input: &Input, loaded: &Loaded, now: Moment) -> Result<Turn, Unplanned> {
         let mut plan = Plan::new(self, loaded, now);
-        for (envelope, verdict) in &input.verdicts {
-            plan.verdict(*envelope, *verdict);
-        }
-        for message in &input.expired {
-            plan.expire(*message);
-        }
-        for delivery in &input.deliveries {
-            plan.deliver(delivery, input);
-        }
-        for (peer, bundle) in &input.bundles {
-            plan.establish(peer, bundle, &input.jobs);
-        }
-        for accepted in &input.jobs {
-            plan.send(accepted);
-        }
-        for (accepted, reason) in &input.hopeless {
-            plan.give_up(accepted, *reason);
-        }
-        for entry in &input.unreadable {
-            plan.unqueue(*entry);
-        }
-        for entry in &input.finished {
-            let queue = plan.names().events(self.lane);
-            plan.ops.push(Op::Remove { queue, id: *entry });
-        }
+        plan.take(input);
         plan.finish()
     }
 
@@ -394,8 +431,9 @@ impl Core {
         for envelope in &turn.answered {
             self.outbox.remove(envelope);
         }
-        for (peer, state) in turn.peers {
-            self.peers.put(peer, state);
+        let expires_at_ms = turn.now.ms + self.shared.retention_ms();
+        for (index, peer) in turn.peers {
+            self.peers.put(index, Cached { peer, expires_at_ms });
         }
         self.burned.extend(turn.burned);
         for peer in &turn.asked {
@@ -446,223 +484,6 @@ pub enum Unplanned {
     Seal(waxseal_sealing::Error),
 }
 
-/// A turn being planned: an overlay over [`Core`].
-pub struct Plan<'a> {
-    pub(super) core: &'a Core,
-    pub(super) loaded: &'a Loaded,
-    pub(super) now: Moment,
-    pub(super) rng: ThreadRng,
-    pub(super) ops: Vec<Op>,
-    pub(super) absent: Vec<Key>,
-    pub(super) appended: Vec<Appended>,
-    pub(super) acks: Vec<u64>,
-    pub(super) parked: Vec<Accepted>,
-    pub(super) peers: HashMap<PeerIndex, Draft>,
-    pub(super) kept: HashMap<MessageId, Keep>,
-    pub(super) answered: HashSet<EnvelopeId>,
-    pub(super) burned: Vec<PeerIndex>,
-    pub(super) missing: HashSet<Key>,
-    pub(super) asked: Vec<PeerIndex>,
-    pub(super) counts: Counts,
-    seal_error: Option<waxseal_sealing::Error>,
-}
-
-/// A peer in a plan.
-pub(super) struct Draft {
-    pub(super) peer: Peer,
-    pub(super) dirty: bool,
-    /// Messages to acknowledge to the consumer at the end of the turn.
-    pub(super) arrived: Vec<MessageId>,
-}
-
-/// What is kept of a message, in a plan.
-pub(super) struct Keep {
-    /// `None`: there is none, or it goes.
-    pub(super) record: Option<Kept>,
-    pub(super) dirty: bool,
-}
-
-impl<'a> Plan<'a> {
-    fn new(core: &'a Core, loaded: &'a Loaded, now: Moment) -> Self {
-        Self {
-            core,
-            loaded,
-            now,
-            rng: rand::rng(),
-            ops: Vec::new(),
-            absent: Vec::new(),
-            appended: Vec::new(),
-            acks: Vec::new(),
-            parked: Vec::new(),
-            peers: HashMap::new(),
-            kept: HashMap::new(),
-            answered: HashSet::new(),
-            burned: Vec::new(),
-            missing: HashSet::new(),
-            asked: Vec::new(),
-            counts: Counts::default(),
-            seal_error: None,
-        }
-    }
-
-    pub(super) fn shared(&self) -> &'a Shared {
-        &self.core.shared
-    }
-
-    pub(super) fn names(&self) -> &'a Names {
-        &self.core.shared.names
-    }
-
-    /// A value of the store: `None` when it does not exist. Asks for it to be loaded when that is not known yet.
-    pub(super) fn value(&mut self, key: &Key) -> Option<&'a Bytes> {
-        let loaded = self.loaded.get(key);
-        if loaded.is_none() {
-            self.missing.insert(key.clone());
-        }
-        loaded.and_then(Option::as_ref)
-    }
-
-    /// Opens a loaded value; one that does not open is counted and treated as absent, so that it blocks nobody.
-    pub(super) fn open<M: prost::Message + Default>(&self, class: Class, key: &Key, sealed: &[u8]) -> Option<M> {
-        open(self.shared(), class, key, sealed)
-    }
-
-    pub(super) fn seal<M: prost::Message>(&mut self, class: Class, key: &Key, record: &M) -> Option<Bytes> {
-        let plaintext = record::encode(record);
-        let core = self.core;
-        match core.shared.sealer.seal(class, key.as_str(), core.epoch, &plaintext, self.now.time, &mut self.rng) {
-            Ok(sealed) => Some(sealed.into()),
-            Err(error) => {
-                self.seal_error = Some(error);
-                None
-            }
-        }
-    }
-
-    /// The peer as this turn has it so far; read from memory or the store, or new with `number`.
-    pub(super) fn draft(&mut self, index: &PeerIndex, number: &PhoneNumber) -> &mut Draft {
-        if !self.peers.contains_key(index) {
-            let known = match self.core.peers.peek(index) {
-                Some(peer) => Some(peer.clone()),
-                None => {
-                    let key = self.names().peer(index);
-                    self.value(&key).and_then(|sealed| open_peer(self.shared(), &key, sealed))
-                }
-            };
-            let peer = known.unwrap_or_else(|| Peer::new(number));
-            self.peers.insert(*index, Draft { peer, dirty: false, arrived: Vec::new() });
-        }
-        self.peers.entry(*index).or_insert_with(|| Draft { peer: Peer::new(number), dirty: false, arrived: Vec::new() })
-    }
-
-    pub(super) fn wamid(&self, peer: &PeerIndex, message: MessageId) -> Wamid {
-        id::wamid(&self.shared().tokens, peer, message)
-    }
-
-    pub(super) fn user_id(&self, number: &PhoneNumber) -> String {
-        webhook::bsuid::of(&self.shared().user_id_key, number)
-    }
-
-    /// Appends a webhook event.
-    pub(super) fn event(&mut self, peer: &PeerIndex, body: serde_json::Result<Zeroizing<Vec<u8>>>) {
-        let Ok(mut body) = body else {
-            // Strings and numbers always serialise.
-            tracing::error!("a webhook body could not be written");
-            return;
-        };
-        let body = std::mem::take(&mut *body);
-        let mut event_id = [0; 16];
-        self.rng.fill_bytes(&mut event_id);
-        let window = self.shared().webhook_window.min(self.shared().retention);
-        let window_end_ms = self.now.ms + u64::try_from(window.as_millis()).unwrap_or(u64::MAX / 2);
-        let queue = self.names().events(self.core.lane);
-        let stored = record::Event { event_id: event_id.to_vec(), peer: peer.to_vec(), window_end_ms, body };
-        if let Some(value) = self.seal(Class::Webhook, &queue, &stored) {
-            self.ops.push(Op::Append { queue, value, ttl: self.shared().retention });
-            self.appended.push(Appended::Event(Event { peer: *peer, event_id, window_end_ms, body: stored.body.into() }));
-        }
-    }
-
-    /// Encrypts what is owed to peers, seals the changed peers and messages, and closes the plan.
-    fn finish(mut self) -> Result<Turn, Unplanned> {
-        if !self.missing.is_empty() {
-            return Err(Unplanned::Missing(self.missing.into_iter().collect()));
-        }
-        self.send_receipts();
-        let dirty: Vec<PeerIndex> = self.peers.iter().filter(|(_, draft)| draft.dirty).map(|(index, _)| *index).collect();
-        for index in dirty {
-            self.put_peer(&index);
-        }
-        for (message, keep) in std::mem::take(&mut self.kept) {
-            if !keep.dirty {
-                continue;
-            }
-            let key = self.names().message(message);
-            match keep.record {
-                Some(kept) => {
-                    if let Some(value) = self.seal(Class::Message, &key, &kept) {
-                        self.ops.push(Op::Put { key, value, ttl: self.shared().retention });
-                    }
-                }
-                None => self.ops.push(Op::Delete { key }),
-            }
-        }
-        if let Some(error) = self.seal_error {
-            return Err(Unplanned::Seal(error));
-        }
-        let fence = Fence { lane: self.names().fence(self.core.lane), epoch: self.core.epoch, seq: self.core.seq + 1 };
-        Ok(Turn {
-            batch: Batch { fence: Some(fence), absent: self.absent, ops: self.ops },
-            appended: self.appended,
-            acks: self.acks,
-            parked: self.parked,
-            peers: self.peers.into_iter().map(|(index, draft)| (index, draft.peer)).collect(),
-            answered: self.answered.into_iter().collect(),
-            burned: self.burned,
-            asked: self.asked,
-            now: self.now,
-            counts: self.counts,
-        })
-    }
-
-    fn put_peer(&mut self, index: &PeerIndex) {
-        let Some(draft) = self.peers.get(index) else { return };
-        let stored = PeerRecord {
-            number: draft.peer.number.reveal().to_owned(),
-            name: draft.peer.name.as_ref().map(|name| name.reveal().to_owned()),
-            signal: draft.peer.signal.to_bytes().to_vec(),
-        };
-        let key = self.names().peer(index);
-        if let Some(value) = self.seal(Class::Session, &key, &stored) {
-            self.ops.push(Op::Put { key, value, ttl: self.shared().retention });
-        }
-    }
-
-    /// If this session came from a store that may have been rolled back: throws away the message keys that may have been used since.
-    pub(super) fn burn_if_rolled_back(&mut self, index: &PeerIndex) {
-        if !self.core.rolled_back || self.core.burned.contains(index) || self.burned.contains(index) {
-            return;
-        }
-        let shared = self.shared();
-        let now = self.now.time;
-        if let Some(draft) = self.peers.get_mut(index)
-            && let Ok(peer) = waxseal_signal::burn(
-                &shared.identity,
-                &waxseal_signal::PeerId::new(*index),
-                &draft.peer.signal,
-                BURN,
-                &shared.policy,
-                now,
-                &mut self.rng,
-            )
-        {
-            draft.peer.signal = peer;
-            draft.dirty = true;
-        }
-        self.burned.push(*index);
-    }
-}
-
 /// Opens a sealed record; `None`, with a line in the log, when it is not ours or its hour is gone.
 pub fn open<M: prost::Message + Default>(shared: &Shared, class: Class, key: &Key, sealed: &[u8]) -> Option<M> {
     match shared.sealer.open(class, key.as_str(), sealed) {
@@ -687,6 +508,25 @@ pub fn open_peer(shared: &Shared, key: &Key, sealed: &[u8]) -> Option<Peer> {
 }
 
 impl Shared {
+    /// Time to live of what concerns one message: it never outlives what was promised when the message was accepted.
+    #[must_use]
+    pub fn lifetime(&self, expires_at_ms: u64, now: Moment) -> Duration {
+        let left_ms = expires_at_ms.saturating_add(self.grace_ms()).saturating_sub(now.ms);
+        Duration::from_millis(left_ms.max(1000)).min(self.retention)
+    }
+
+    /// How long before its record would expire a message fails aloud.
+    #[must_use]
+    pub fn grace_ms(&self) -> u64 {
+        GRACE_MS.min(self.retention_ms() / 6)
+    }
+
+    /// [`Shared::retention`] in milliseconds.
+    #[must_use]
+    pub fn retention_ms(&self) -> u64 {
+        u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX / 4)
+    }
+
     /// The private half of a signed pre-key.
     pub(super) fn signed_key(&self, id: u32) -> Option<PrivateRecord> {
         self.signed_keys.read().unwrap_or_else(PoisonError::into_inner).signed.get(&id).cloned()

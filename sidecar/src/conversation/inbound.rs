@@ -10,13 +10,16 @@ use waxseal_signal::{Answer, Ciphertext, Consumed, Error, Keys, PeerId, PrivateR
 use waxseal_store::{Key, Op};
 
 use super::{
-    core::{Delivery, Input, Plan, Shared, refused},
+    core::{Delivery, Input, Shared, refused},
     id::{self, PeerIndex},
+    plan::Plan,
 };
 use crate::message::{InboundBody, InboundContext, InboundMessage};
 
 /// Retry receipts to one consumer within [`RETRY_WINDOW_MS`]; envelopes past that are only counted, so that garbage does not make us send.
-const RETRIES_PER_WINDOW: u32 = 20;
+///
+/// A consumer whose session is lost needs one for each message of a whole backlog, so there is room for that.
+const RETRIES_PER_WINDOW: u32 = 1_000;
 const RETRY_WINDOW_MS: u64 = 60_000;
 const RETRY_PEERS: usize = 4096;
 
@@ -130,7 +133,7 @@ impl Plan<'_> {
         let Ok(Some(needed)) = waxseal_signal::needed(ciphertext) else { return Keys::default() };
         let shared = self.shared();
         let base_key_mark = self.names().used(&needed.base_key);
-        let base_key_seen = input.used.contains(&base_key_mark) || self.value(&base_key_mark).is_some();
+        let base_key_seen = input.used.contains(&base_key_mark) || self.absent.contains(&base_key_mark) || self.value(&base_key_mark).is_some();
         let one_time_ec = needed.one_time_ec.and_then(|id| {
             let key = self.names().one_time_ec(id);
             self.one_time_key(&key, &self.names().used(&ec_mark(id)), input)
@@ -213,7 +216,7 @@ impl Plan<'_> {
         self.asked.push(delivery.peer);
         self.counts.retries_asked += 1;
         let envelope_id = id::envelope_id(id::message_id(self.core.lane, &mut self.rng), 0);
-        let expires_at_ms = self.now.ms + self.retention_ms();
+        let expires_at_ms = self.now.ms + self.shared().retention_ms();
         self.outgoing(envelope_id, &delivery.sender, receipt.to_body(), expires_at_ms, None);
     }
 
@@ -225,6 +228,10 @@ impl Plan<'_> {
             Body::Unsupported => InboundBody::Unsupported,
             Body::Receipt { kind, message_ids } => {
                 for message in message_ids {
+                    if self.is_overfull() {
+                        tracing::warn!("a receipt names too many messages that the relay has not answered for; the last ones are left out");
+                        break;
+                    }
                     self.receipt(&peer, &delivery.sender, *kind, *message);
                 }
                 return;
@@ -289,7 +296,7 @@ impl Plan<'_> {
         self.keep(message, again);
         let queue = self.names().accepted(self.core.lane);
         if let Some(value) = self.seal(Class::Message, &queue, &job) {
-            self.ops.push(Op::Append { queue, value, ttl: shared.retention });
+            self.ops.push(Op::Append { queue, value, ttl: shared.lifetime(job.expires_at_ms, self.now) });
             self.appended.push(super::core::Appended::Job);
         }
     }

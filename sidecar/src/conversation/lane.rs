@@ -21,39 +21,49 @@ use waxseal_protocol::{
     proto::{self, Envelope, Verdict},
 };
 use waxseal_sealing::Class;
-use waxseal_signal::{Bundle, OneTimePublicKey, SignedPublicKey};
-use waxseal_store::{Batch, EntryId, Outcome, Store};
+use waxseal_store::{EntryId, Outcome, Store};
 
 use super::{
     core::{self, Accepted, Core, Delivery, Input, Loaded, Moment, Settled, Shared, Unplanned, Waiting},
     id::{self, PeerIndex},
     outbound,
-    record::{Event as StoredEvent, Job, Outgoing},
+    record::{Event as StoredEvent, Outgoing},
 };
 use crate::{
-    message::FailureReason,
     transport::Transport,
-    webhook::line::{self, Line, PeerTag},
+    webhook::{
+        line::{self, Line, PeerTag},
+        schedule::Backoff,
+    },
 };
+
+mod durable;
+mod jobs;
+
+use durable::Tail;
 
 /// How much of each kind one turn takes.
 const DELIVERIES_PER_TURN: usize = 64;
 const JOBS_PER_TURN: usize = 128;
+/// Bodies of deliveries one turn takes; what they turn into is a few times larger.
+const DELIVERY_BYTES_PER_TURN: usize = 512 * 1024;
 const VERDICTS_PER_TURN: usize = 512;
 const FINISHED_PER_TURN: usize = 512;
 /// Envelopes the relay may owe an answer for; more stay unencrypted in the queue.
 const MAX_UNANSWERED: usize = 2048;
-/// Messages waiting in memory for bundles; more stay in the queue.
+/// Messages waiting in memory for bundles, and those of one consumer; more stay in the queue.
 const MAX_PARKED: usize = 2048;
+const MAX_PARKED_EACH: usize = 128;
 const PAGE: usize = 128;
+/// Webhooks of one lane.
+const LINE: line::Config =
+    line::Config { entries: 1024, entries_per_peer: 64, concurrency: 16, backoff: Backoff::EVENT, probe_backoff: Backoff::ENDPOINT };
 const DEADLINE_CHECK: Duration = Duration::from_secs(5);
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(2);
 const BUNDLE_RETRY: Duration = Duration::from_secs(2);
 /// How often a consumer's bundle may turn out unusable before its messages fail.
 const MAX_BAD_BUNDLES: u32 = 3;
-/// What is kept of the last batches, to put back what a failing Redis lost.
-const TAIL_BATCHES: usize = 64;
 
 /// What a lane is told.
 pub enum Event {
@@ -145,12 +155,15 @@ pub struct Lane {
     line: Line<EntryId, Post>,
     line_rests_until: Option<Instant>,
     next_deadline_check: Instant,
-    tail: VecDeque<Batch>,
+    tail: Tail,
 }
 
 /// Messages of one consumer that wait for a bundle.
 struct Parked {
+    number: PhoneNumber,
     jobs: Vec<Accepted>,
+    /// Whether there are further ones in the queue that were passed over.
+    more: bool,
     /// `None` while the bundle is being fetched.
     ask_at: Option<Instant>,
 }
@@ -159,7 +172,6 @@ impl Lane {
     /// The owner of a lane that has been claimed.
     #[must_use]
     pub fn new(outfit: Outfit, core: Core, events: mpsc::Receiver<Event>, sender: mpsc::WeakSender<Event>) -> Self {
-        let config = line::Config { entries: 1024, entries_per_peer: 64, concurrency: 16, ..line::Config::default() };
         Self {
             outfit,
             core,
@@ -172,15 +184,19 @@ impl Lane {
             more_jobs: true,
             parked: HashMap::new(),
             bad_bundles: HashMap::new(),
-            line: Line::new(config),
+            line: Line::new(LINE),
             line_rests_until: None,
             next_deadline_check: Instant::now(),
-            tail: VecDeque::new(),
+            tail: Tail::default(),
         }
     }
 
     /// Works until told to stop or displaced.
     pub async fn run(mut self) -> End {
+        // What is in the outbox has to be known before the first message expires.
+        if let Err(end) = self.resend_outbox().await {
+            return end;
+        }
         loop {
             if let Err(end) = self.round().await {
                 return end;
@@ -218,6 +234,7 @@ impl Lane {
 
     fn has_room(&self) -> bool {
         self.input.deliveries.len() < DELIVERIES_PER_TURN
+            && self.input.deliveries.iter().map(|delivery| delivery.body.len()).sum::<usize>() < DELIVERY_BYTES_PER_TURN
             && self.input.verdicts.len() < VERDICTS_PER_TURN
             && self.input.finished.len() < FINISHED_PER_TURN
     }
@@ -229,10 +246,18 @@ impl Lane {
             Event::Linked(link) => {
                 self.link = Some(link);
                 self.input.may_repeat = true;
+                // They came through the link before, and come again: their sequences are not for this one.
+                self.input.deliveries.clear();
                 self.resend_outbox().await?;
             }
             Event::Drained => self.input.may_repeat = false,
-            Event::Unlinked => self.link = None,
+            Event::Unlinked => {
+                self.link = None;
+                // Nothing is encrypted until the link is back; until then messages are kept in the store, not here.
+                self.parked.clear();
+                self.input.bundles.clear();
+                self.read_jobs_again();
+            }
             Event::Bundle(peer, answer) => self.take_bundle(peer, answer),
             Event::Posted(entry, ended) => {
                 let metrics = &self.outfit.shared.metrics;
@@ -260,111 +285,16 @@ impl Lane {
                 at = at.min(Instant::now() + Duration::from_millis(wake_ms.saturating_sub(now_ms())));
             }
         }
-        self.parked.values().filter_map(|parked| parked.ask_at).fold(at, Instant::min)
-    }
-
-    // ---- accepted messages ----
-
-    async fn refill_jobs(&mut self) -> Result<(), End> {
-        let room = self.core.unanswered() < MAX_UNANSWERED && self.parked.values().map(|parked| parked.jobs.len()).sum::<usize>() < MAX_PARKED;
-        if self.link.is_none() || !self.more_jobs || !self.jobs.is_empty() || !room {
-            return Ok(());
-        }
-        let queue = self.outfit.shared.names.accepted(self.core.lane);
-        let entries = self.range(&queue, self.job_cursor).await?;
-        self.more_jobs = entries.len() == PAGE;
-        for (entry, sealed) in entries {
-            self.job_cursor = entry;
-            let job: Option<Job> = core::open(&self.outfit.shared, Class::Message, &queue, &sealed);
-            let number = job.as_ref().and_then(|job| PhoneNumber::parse(&job.to).ok());
-            let (Some(job), Some(number)) = (job, number) else {
-                self.input.unreadable.push(entry);
-                continue;
-            };
-            let peer = self.outfit.shared.blind.of(number.reveal());
-            let accepted = Accepted { entry, peer, job };
-            match self.parked.get_mut(&peer) {
-                Some(parked) => parked.jobs.push(accepted),
-                None => self.jobs.push_back(accepted),
-            }
-        }
-        Ok(())
-    }
-
-    fn park(&mut self, messages: Vec<Accepted>) {
-        for accepted in messages {
-            let peer = accepted.peer;
-            let waiting = self.parked.entry(peer).or_insert_with(|| Parked { jobs: Vec::new(), ask_at: Some(Instant::now()) });
-            waiting.jobs.push(accepted);
-        }
-        // What of these consumers had been read already goes behind.
-        let (behind, others) = std::mem::take(&mut self.jobs).into_iter().partition::<Vec<_>, _>(|job| self.parked.contains_key(&job.peer));
-        self.jobs = others.into();
-        for accepted in behind {
-            if let Some(parked) = self.parked.get_mut(&accepted.peer) {
-                parked.jobs.push(accepted);
-            }
-        }
-        self.ask_again();
-    }
-
-    /// Asks for the bundles whose time has come.
-    fn ask_again(&mut self) {
         if self.link.is_none() {
-            return;
+            // Nobody can be asked.
+            return at;
         }
-        let now = Instant::now();
-        for (peer, parked) in &mut self.parked {
-            let Some(number) = parked.jobs.first().and_then(|accepted| PhoneNumber::parse(&accepted.job.to).ok()) else { continue };
-            if parked.ask_at.is_some_and(|at| at <= now) {
-                parked.ask_at = None;
-                let (peer, transport, lane) = (*peer, Arc::clone(&self.outfit.transport), self.sender.clone());
-                tokio::spawn(async move {
-                    let answer = transport.fetch_bundle(&number).await.map(Box::new);
-                    if let Some(lane) = lane.upgrade() {
-                        let _ = lane.send(Event::Bundle(peer, answer)).await;
-                    }
-                });
-            }
-        }
-    }
-
-    fn take_bundle(&mut self, peer: PeerIndex, answer: Result<Box<proto::Bundle>, TransportError>) {
-        let Some(mut parked) = self.parked.remove(&peer) else { return };
-        let reason = match answer {
-            Ok(bundle) if self.bad_bundles.get(&peer).is_some_and(|count| *count >= MAX_BAD_BUNDLES) => {
-                drop(bundle);
-                self.bad_bundles.remove(&peer);
-                FailureReason::NoKeys
-            }
-            Ok(bundle) => match signal_bundle(&bundle) {
-                Some(bundle) => {
-                    self.input.bundles.insert(peer, bundle);
-                    for accepted in parked.jobs.into_iter().rev() {
-                        self.jobs.push_front(accepted);
-                    }
-                    return;
-                }
-                None => FailureReason::NoKeys,
-            },
-            Err(TransportError::NotRegistered) => FailureReason::UnknownRecipient,
-            Err(TransportError::NoKeys) => FailureReason::NoKeys,
-            Err(error) => {
-                let wait = match error {
-                    TransportError::RateLimited { retry_after } => retry_after,
-                    _ => BUNDLE_RETRY,
-                };
-                parked.ask_at = Some(Instant::now() + wait);
-                self.parked.insert(peer, parked);
-                return;
-            }
-        };
-        self.input.hopeless.extend(parked.jobs.into_iter().map(|accepted| (accepted, reason)));
+        self.parked.values().filter_map(|parked| parked.ask_at).fold(at, Instant::min)
     }
 
     // ---- the outbox ----
 
-    /// The link is new: everything the relay has not answered for is sent again, as it is stored.
+    /// Reads the outbox: everything the relay has not answered for is sent again, as it is stored, if there is a link.
     async fn resend_outbox(&mut self) -> Result<(), End> {
         let queue = self.outfit.shared.names.outbox(self.core.lane);
         let mut after = EntryId::ZERO;
@@ -377,7 +307,11 @@ impl Lane {
                 let stored: Option<Outgoing> = core::open(&self.outfit.shared, Class::Message, &queue, &sealed);
                 let Some(stored) = stored else { continue };
                 let (Some(envelope_id), Ok(to)) = (EnvelopeId::from_slice(&stored.envelope_id), PhoneNumber::parse(&stored.to)) else { continue };
-                envelopes.push(outbound::envelope(&stored, now_ms()));
+                if stored.expires_at_ms <= now_ms() {
+                    self.input.lapsed.push(envelope_id);
+                } else {
+                    envelopes.push(outbound::envelope(&stored, now_ms()));
+                }
                 let waiting = Waiting { entry, to, tracked: stored.tracked, opaque: stored.opaque.map(Text::new) };
                 self.core.recall(envelope_id, waiting);
             }
@@ -451,6 +385,7 @@ impl Lane {
             return;
         }
         self.next_deadline_check = now + DEADLINE_CHECK;
+        self.core.forget_expired(now_ms());
         let agenda = self.outfit.shared.names.deadlines(self.core.lane);
         // What cannot be read now is read at the next check.
         if let Ok(due) = self.outfit.store.due(&agenda, now_ms(), PAGE).await {
@@ -486,20 +421,23 @@ impl Lane {
                     self.rest(&mut delay).await?;
                 }
                 Ok(turn) if turn.batch.ops.is_empty() => {
-                    self.let_out(turn.without_commit(), &input);
+                    let rest = input.split_off(&turn.taken);
+                    self.let_out(turn.without_commit(), &input, rest);
                     return Ok(());
                 }
                 Ok(turn) => match self.commit(&turn.batch).await? {
                     Outcome::Applied { appended } => {
-                        self.remember(turn.batch.clone());
+                        let rest = input.split_off(&turn.taken);
+                        self.tail.push(turn.batch.clone(), appended.clone());
                         let settled = self.core.settle(turn, &appended);
-                        self.let_out(settled, &input);
+                        self.let_out(settled, &input, rest);
                         return Ok(());
                     }
                     Outcome::AlreadyApplied => {
-                        self.remember(turn.batch.clone());
+                        let rest = input.split_off(&turn.taken);
+                        self.tail.push(turn.batch.clone(), Vec::new());
                         let settled = self.core.settle(turn, &[]);
-                        self.let_out(settled, &input);
+                        self.let_out(settled, &input, rest);
                         return self.resync().await;
                     }
                     Outcome::Exists(index) => {
@@ -508,12 +446,13 @@ impl Lane {
                     Outcome::Stale { .. } => return Err(End::Displaced),
                     Outcome::Gap { epoch, seq } => {
                         self.recover(epoch, seq).await?;
-                        loaded.clear();
-                        keys = self.core.needs(&input);
                         // Places in the queues may have changed.
                         input.jobs.clear();
                         input.hopeless.clear();
+                        input.unreadable.clear();
                         input.finished.clear();
+                        loaded.clear();
+                        keys = self.core.needs(&input);
                     }
                 },
             }
@@ -526,8 +465,8 @@ impl Lane {
         tokio::task::block_in_place(|| self.core.plan(input, loaded, now))
     }
 
-    /// Everything that waited for the turn to be durable.
-    fn let_out(&mut self, settled: Settled, input: &Input) {
+    /// Everything that waited for the turn to be durable. The `rest` of its input is for the next one.
+    fn let_out(&mut self, settled: Settled, input: &Input, mut rest: Input) {
         self.emit(Emit::Submit(settled.envelopes));
         self.emit(Emit::Acknowledge(settled.acks));
         let now = now_ms();
@@ -550,117 +489,13 @@ impl Lane {
                 self.bad_bundles.remove(peer);
             }
         }
+        for accepted in std::mem::take(&mut rest.jobs).into_iter().rev() {
+            self.jobs.push_front(accepted);
+        }
+        rest.lapsed.append(&mut self.input.lapsed);
+        self.input = rest;
         self.park(settled.parked);
         self.outfit.shared.metrics.count(&settled.counts);
-    }
-
-    // ---- the store ----
-
-    async fn load(&self, keys: &[waxseal_store::Key], loaded: &mut Loaded) -> Result<(), End> {
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let mut delay = RETRY_FIRST;
-        loop {
-            match self.outfit.store.get(keys).await {
-                Ok(values) => {
-                    loaded.extend(keys.iter().cloned().zip(values));
-                    return Ok(());
-                }
-                Err(_) => self.rest(&mut delay).await?,
-            }
-        }
-    }
-
-    async fn range(&self, queue: &waxseal_store::Key, after: EntryId) -> Result<Vec<(EntryId, Bytes)>, End> {
-        let mut delay = RETRY_FIRST;
-        loop {
-            match self.outfit.store.range(queue, after, PAGE).await {
-                Ok(entries) => return Ok(entries),
-                Err(_) => self.rest(&mut delay).await?,
-            }
-        }
-    }
-
-    async fn commit(&self, batch: &Batch) -> Result<Outcome, End> {
-        let mut delay = RETRY_FIRST;
-        let begun = Instant::now();
-        loop {
-            match self.outfit.store.commit(batch.clone()).await {
-                Ok(outcome) => {
-                    self.outfit.shared.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
-                    return Ok(outcome);
-                }
-                Err(error) => {
-                    // The batch is fenced: running it again is safe whatever became of it.
-                    if delay > RETRY_FIRST * 8 {
-                        tracing::warn!(%error, lane = self.core.lane, "state cannot be made durable; trying again");
-                    }
-                    self.rest(&mut delay).await?;
-                }
-            }
-        }
-    }
-
-    async fn rest(&self, delay: &mut Duration) -> Result<(), End> {
-        tokio::select! {
-            () = self.outfit.stop.cancelled() => Err(End::Stopped),
-            () = tokio::time::sleep(*delay) => {
-                *delay = (*delay * 2).min(RETRY_MOST);
-                Ok(())
-            }
-        }
-    }
-
-    fn remember(&mut self, batch: Batch) {
-        if self.tail.len() == TAIL_BATCHES {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(batch);
-    }
-
-    /// The store has lost commits of this lane. If the lost ones are still in memory they are put back; if not, the lane is claimed anew and
-    /// its sessions are skipped ahead before they send again, so that no message key is used twice.
-    async fn recover(&mut self, stored_epoch: u64, stored_seq: u64) -> Result<(), End> {
-        self.outfit.shared.metrics.rollbacks.inc();
-        let first_lost = self.tail.iter().position(|batch| batch.fence.as_ref().is_some_and(|fence| fence.seq == stored_seq + 1));
-        tracing::warn!(lane = self.core.lane, can_replay = first_lost.is_some(), "the store has lost commits; recovering");
-        if let (true, Some(first)) = (stored_epoch == self.core.epoch, first_lost) {
-            let lost: Vec<Batch> = self.tail.iter().skip(first).cloned().collect();
-            let mut replayed = true;
-            for batch in lost {
-                replayed &= matches!(self.commit(&batch).await?, Outcome::Applied { .. } | Outcome::AlreadyApplied);
-            }
-            if replayed {
-                return self.resync().await;
-            }
-        }
-        let fence = self.outfit.shared.names.fence(self.core.lane);
-        let mut delay = RETRY_FIRST;
-        let claim = loop {
-            match self.outfit.store.claim(&fence, self.core.epoch).await {
-                Ok(claim) => break claim,
-                Err(_) => self.rest(&mut delay).await?,
-            }
-        };
-        self.tail.clear();
-        self.core.roll_back(claim.epoch, claim.seq);
-        self.resync().await
-    }
-
-    /// Reads the queues again: their entries may have other places than memory says.
-    async fn resync(&mut self) -> Result<(), End> {
-        self.core.forget_outbox();
-        self.jobs.clear();
-        self.parked.clear();
-        self.input.jobs.clear();
-        self.input.hopeless.clear();
-        self.input.finished.clear();
-        self.job_cursor = EntryId::ZERO;
-        self.more_jobs = true;
-        let config = line::Config { entries: 1024, entries_per_peer: 64, concurrency: 16, ..line::Config::default() };
-        self.line = Line::new(config);
-        self.resend_outbox().await
     }
 }
 
@@ -670,17 +505,6 @@ fn entry(id: EntryId, event: StoredEvent) -> Option<line::Entry<EntryId, Post>> 
         peer: PeerTag(event.peer.try_into().ok()?),
         until_ms: event.window_end_ms,
         payload: Post { event_id: event.event_id.try_into().ok()?, body: event.body.into() },
-    })
-}
-
-fn signal_bundle(bundle: &proto::Bundle) -> Option<Bundle> {
-    let signed = |key: &proto::SignedKey| SignedPublicKey { id: key.id, key: key.key.to_vec(), signature: key.signature.to_vec() };
-    Some(Bundle {
-        registration_id: bundle.registration_id,
-        identity_key: bundle.identity_key.to_vec(),
-        signed_pre_key: signed(bundle.signed_pre_key.as_ref()?),
-        kyber_pre_key: signed(bundle.kyber_pre_key.as_ref()?),
-        one_time_ec: bundle.one_time_ec.as_ref().map(|key| OneTimePublicKey { id: key.id, key: key.key.to_vec() }),
     })
 }
 

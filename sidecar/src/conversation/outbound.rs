@@ -5,12 +5,13 @@ use waxseal_content::{Body, EnvelopeId, MessageId, Payload, PhoneNumber, Text};
 use waxseal_protocol::proto::Envelope;
 use waxseal_sealing::Class;
 use waxseal_signal::{Bundle, Error, PeerId, Trust};
-use waxseal_store::{EntryId, Op};
+use waxseal_store::{EntryId, Key, Op};
 
 use super::{
-    core::{Accepted, Appended, Plan, Waiting},
+    core::{Accepted, Appended, Shared, Waiting},
     id::{self, PeerIndex},
-    record::Outgoing,
+    plan::Plan,
+    record::{Job, Outgoing},
 };
 use crate::message::FailureReason;
 
@@ -22,13 +23,18 @@ enum Unsent {
     Fail(FailureReason),
 }
 
+/// The key a message needs before it is encrypted again: what is kept of it.
+pub(super) fn needs(shared: &Shared, job: &Job) -> Option<Key> {
+    let message = MessageId::from_slice(&job.message_id).filter(|_| job.attempt > 0)?;
+    Some(shared.names.message(message))
+}
+
 impl Plan<'_> {
-    /// Establishes the session a bundle was fetched for, unless one came into being meanwhile.
-    pub(super) fn establish(&mut self, peer: &PeerIndex, bundle: &Bundle, jobs: &[Accepted]) {
-        let Some(number) = jobs.iter().find(|accepted| accepted.peer == *peer).and_then(|accepted| PhoneNumber::parse(&accepted.job.to).ok())
-        else {
-            return;
-        };
+    /// Establishes the session a bundle was fetched for. One that came into being meanwhile is archived: it may be the very one that the
+    /// consumer could not use.
+    pub(super) fn establish(&mut self, accepted: &Accepted, bundle: &Bundle) {
+        let Ok(number) = PhoneNumber::parse(&accepted.job.to) else { return };
+        let peer = &accepted.peer;
         let shared = self.shared();
         let now = self.now.time;
         let state = self.draft(peer, &number).peer.signal.clone();
@@ -63,6 +69,9 @@ impl Plan<'_> {
             // Whoever tracks it hears of it from its deadline.
             return self.unqueue(accepted.entry);
         }
+        if !self.is_wanted(message, job) {
+            return self.unqueue(accepted.entry);
+        }
         if self.parked.iter().any(|parked| parked.peer == accepted.peer) {
             return self.park(accepted);
         }
@@ -78,6 +87,11 @@ impl Plan<'_> {
         }
     }
 
+    /// Whether a message that the consumer asked for again is still owed: it may have arrived or failed while it waited.
+    fn is_wanted(&mut self, message: MessageId, job: &Job) -> bool {
+        job.attempt == 0 || self.kept(message).is_some_and(|kept| !kept.delivered && kept.attempt == job.attempt)
+    }
+
     fn park(&mut self, accepted: &Accepted) {
         self.parked.push(Accepted { entry: accepted.entry, peer: accepted.peer, job: accepted.job.clone() });
     }
@@ -88,6 +102,7 @@ impl Plan<'_> {
         let job = &accepted.job;
         if let (true, Some(message), Ok(number)) = (job.tracked, MessageId::from_slice(&job.message_id), PhoneNumber::parse(&job.to))
             && job.expires_at_ms > self.now.ms
+            && self.is_wanted(message, job)
         {
             self.fail(&accepted.peer, message, &number, job.opaque.as_deref().map(Text::from), reason);
         }
@@ -133,7 +148,7 @@ impl Plan<'_> {
         let message = id::message_id(self.core.lane, &mut self.rng);
         let payload = Payload::new(self.shared().number.clone(), number.clone(), message, self.now.ms, body);
         if let Ok(ciphertext) = self.encrypt(peer, &number, &payload.encode()) {
-            let expires_at_ms = self.now.ms + self.retention_ms();
+            let expires_at_ms = self.now.ms + self.shared().retention_ms();
             self.outgoing(id::envelope_id(message, 0), &number, ciphertext, expires_at_ms, None);
         }
     }
@@ -159,14 +174,11 @@ impl Plan<'_> {
             opaque: opaque.as_ref().map(|text| text.reveal().to_owned()),
         };
         if let Some(value) = self.seal(Class::Message, &queue, &stored) {
-            self.ops.push(Op::Append { queue, value, ttl: self.shared().retention });
+            let ttl = self.shared().lifetime(expires_at_ms, self.now);
+            self.ops.push(Op::Append { queue, value, ttl });
             let waiting = Waiting { entry: EntryId::ZERO, to: to.clone(), tracked: is_tracked, opaque };
             self.appended.push(Appended::Outgoing(Box::new((waiting, envelope(&stored, self.now.ms)))));
         }
-    }
-
-    pub(super) fn retention_ms(&self) -> u64 {
-        u64::try_from(self.shared().retention.as_millis()).unwrap_or(u64::MAX / 2)
     }
 }
 

@@ -53,6 +53,9 @@ pub struct Kept {
     /// When it is no longer worth delivering, Unix milliseconds.
     #[prost(uint64, tag = "6")]
     pub expires_at_ms: u64,
+    /// Whether the consumer has read it; the record is still there only where content is kept to the end.
+    #[prost(bool, tag = "7")]
+    pub read: bool,
 }
 
 /// An envelope the relay has not accepted yet.

@@ -8,8 +8,9 @@ use waxseal_sealing::Class;
 use waxseal_store::Op;
 
 use super::{
-    core::{Keep, Plan},
+    core::Waiting,
     id::{self, PeerIndex},
+    plan::{Keep, Plan},
     record::Kept,
 };
 use crate::message::{FailureReason, Status, StatusUpdate};
@@ -24,7 +25,7 @@ impl Plan<'_> {
         let (message, _) = id::of_envelope(envelope);
         let peer = self.shared().blind.of(waiting.to.reveal());
         match verdict {
-            Verdict::Accepted => self.status(&peer, message, &waiting.to, waiting.opaque, Status::Sent),
+            Verdict::Accepted => self.sent(&peer, envelope, waiting),
             Verdict::UnknownRecipient => self.fail(&peer, message, &waiting.to, waiting.opaque, FailureReason::UnknownRecipient),
             Verdict::Unspecified | Verdict::TooLarge | Verdict::QueueFull | Verdict::Malformed => {
                 self.fail(&peer, message, &waiting.to, waiting.opaque, FailureReason::RelayRefused);
@@ -33,7 +34,7 @@ impl Plan<'_> {
     }
 
     /// Takes an envelope out of the outbox, once.
-    fn answer(&mut self, envelope: EnvelopeId) -> Option<super::core::Waiting> {
+    fn answer(&mut self, envelope: EnvelopeId) -> Option<Waiting> {
         let waiting = self.core.outbox.get(&envelope)?.clone();
         if !self.answered.insert(envelope) {
             return None;
@@ -46,12 +47,25 @@ impl Plan<'_> {
     /// The consumer knows of a message, so the relay has it, even if its answer is still on the way: `sent` comes first.
     pub(super) fn sent_before(&mut self, peer: &PeerIndex, message: MessageId) {
         for attempt in 0..=RetryReceipt::MAX_ATTEMPTS {
-            if let Some(waiting) = self.answer(id::envelope_id(message, attempt))
+            let envelope = id::envelope_id(message, attempt);
+            if let Some(waiting) = self.answer(envelope)
                 && waiting.tracked
             {
-                self.status(peer, message, &waiting.to, waiting.opaque, Status::Sent);
+                self.sent(peer, envelope, waiting);
             }
         }
+    }
+
+    /// The relay has an envelope. Only the first one of a message is news: whoever asks for another one has had it.
+    fn sent(&mut self, peer: &PeerIndex, envelope: EnvelopeId, waiting: Waiting) {
+        if let (message, 0) = id::of_envelope(envelope) {
+            self.status(peer, message, &waiting.to, waiting.opaque, Status::Sent);
+        }
+    }
+
+    /// An envelope was not sent in time.
+    pub(super) fn lapse(&mut self, envelope: EnvelopeId) {
+        self.answer(envelope);
     }
 
     /// The consumer has got or read a message.
@@ -70,9 +84,14 @@ impl Plan<'_> {
                 self.keep(message, Kept { delivered: true, payload, ..kept });
                 self.status(peer, message, from, opaque, Status::Delivered);
             }
+            ReceiptKind::Read if kept.read => {}
             ReceiptKind::Read => {
                 self.unschedule(message);
-                self.forget(message);
+                if self.shared().keep_content {
+                    self.keep(message, Kept { delivered: true, read: true, ..kept });
+                } else {
+                    self.forget(message);
+                }
                 self.status(peer, message, from, opaque, Status::Read);
             }
         }

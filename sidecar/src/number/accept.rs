@@ -17,8 +17,6 @@ use crate::{
     message::{Accepted, IdempotencyKey, Outbound, OutboundBody, Refusal, Wamid},
 };
 
-/// A message fails aloud this long before its record would expire.
-const GRACE_MS: u64 = 10 * 60 * 1000;
 /// A typing indicator is worth nothing after this.
 const TYPING_MS: u64 = 25_000;
 
@@ -43,8 +41,7 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
     let payload = Payload::new(shared.number.clone(), message.to.clone(), message_id, now.ms, body)
         .named(Some(shared.display_name.clone()))
         .in_context(context);
-    let retention_ms = u64::try_from(shared.retention.as_millis()).unwrap_or(u64::MAX / 2);
-    let expires_at_ms = now.ms + retention_ms - GRACE_MS.min(retention_ms / 6);
+    let expires_at_ms = now.ms + shared.retention_ms() - shared.grace_ms();
     let job = Job {
         message_id: message_id.as_bytes().to_vec(),
         to: message.to.reveal().to_owned(),
@@ -61,6 +58,7 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
         attempt: 0,
         delivered: false,
         expires_at_ms,
+        read: false,
     };
     let ttl = shared.retention;
     let names = &shared.names;
@@ -120,7 +118,7 @@ pub(super) async fn read_mark(number: &Number, wamid: &Wamid, typing: bool) -> R
     let consumer = consumer.filter(|_| own.is_none()).ok_or(Refusal::UnknownMessage)?;
     let consumer = core::open_peer(shared, &keys[0], &consumer).ok_or(Refusal::UnknownMessage)?.number;
     let now = Moment::of(SystemTime::now());
-    let retention_ms = u64::try_from(shared.retention.as_millis()).unwrap_or(u64::MAX / 2);
+    let retention_ms = shared.retention_ms();
     let receipt = Body::Receipt { kind: ReceiptKind::Read, message_ids: vec![read] };
     let mut ops = vec![control(number, &peer, &consumer, receipt, now, retention_ms)?];
     if typing {
