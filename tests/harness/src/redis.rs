@@ -140,7 +140,13 @@ impl RedisServer {
             }
             None => Directory::Temporary(tempfile::tempdir()?),
         };
-        let mut server = Self { child: None, directory, options, port: 0, tls_port: 0 };
+        let mut server = Self {
+            child: None,
+            directory,
+            options,
+            port: 0,
+            tls_port: 0,
+        };
         let mut last = anyhow!("not tried");
         // Another process may take the free port between our look and the server's bind.
         for _ in 0..START_ATTEMPTS {
@@ -202,8 +208,8 @@ impl RedisServer {
             "logfile redis.log".to_owned(),
             "daemonize no".to_owned(),
             "save \"\"".to_owned(),
-            "repl-diskless-sync yes".to_owned(),
-            "repl-diskless-sync-delay 0".to_owned(),
+            // A diskless replica gets its first writes only after its first periodic acknowledgement, up to a second later.
+            "repl-diskless-sync no".to_owned(),
         ];
         match self.options.appendonly {
             AppendOnly::Off => lines.push("appendonly no".to_owned()),
@@ -228,7 +234,10 @@ impl RedisServer {
     /// What the server has written to its log.
     #[must_use]
     pub fn log_text(&self) -> String {
-        ["stdout.log", "redis.log"].iter().filter_map(|name| fs::read_to_string(self.directory.path().join(name)).ok()).collect()
+        ["stdout.log", "redis.log"]
+            .iter()
+            .filter_map(|name| fs::read_to_string(self.directory.path().join(name)).ok())
+            .collect()
     }
 
     /// Where its data and log are.
@@ -351,7 +360,12 @@ impl RedisServer {
         }
         self.command(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]).await?;
         let deadline = Instant::now() + START_TIMEOUT;
-        while !self.command(&["INFO", "replication"]).await?.text().contains("master_link_status:up") {
+        while !self
+            .command(&["INFO", "replication"])
+            .await?
+            .text()
+            .contains("master_link_status:up")
+        {
             if Instant::now() > deadline {
                 bail!("the replica did not connect: {}", self.log_text());
             }
@@ -380,7 +394,9 @@ impl RedisServer {
     /// # Errors
     /// When the server cannot be reached or does not answer.
     pub async fn command(&self, arguments: &[&str]) -> Result<Reply> {
-        timeout(COMMAND_TIMEOUT, self.send(arguments)).await.context("redis-server did not answer")?
+        timeout(COMMAND_TIMEOUT, self.send(arguments))
+            .await
+            .context("redis-server did not answer")?
     }
 
     async fn send(&self, arguments: &[&str]) -> Result<Reply> {
