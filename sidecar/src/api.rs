@@ -1,0 +1,230 @@
+//! The HTTP port: Cloud API wire compatibility.
+//!
+//! Purpose: routes, authenticates and validates a request, hands it to the number's [`Engine`], and answers with the documented shapes; every
+//! refusal is a Graph error object. Knows no ratchet, no store key and no lane.
+//!
+//! May touch: the API listener and the engines it is given. Must not: log or repeat in an error what a request said.
+//!
+//! Built on hyper rather than on a router with middleware: the send path is the hottest of the system and its paths are few.
+
+mod auth;
+mod body;
+mod error;
+mod idempotency;
+mod json;
+mod node;
+mod recipient;
+mod route;
+mod send;
+mod server;
+
+pub mod admin;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use self::{
+    auth::{Everyone, Presented, Tokens},
+    error::GraphError,
+    route::Route,
+    send::Command,
+};
+use crate::message::Engine;
+
+pub use self::server::serve;
+
+type Request = http::Request<Incoming>;
+type Response = http::Response<Full<Bytes>>;
+
+/// The version answered to requests that name none: the one whose reference this port follows.
+const VERSION: &str = "v23.0";
+
+const FACEBOOK_API_VERSION: HeaderName = HeaderName::from_static("facebook-api-version");
+
+/// Bounds of the port.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The largest body of `POST /messages`.
+    pub body_bytes: usize,
+    /// The largest request line and headers.
+    pub head_bytes: usize,
+    /// How long a request's body may take.
+    pub body: Duration,
+    /// How long a request's head may take, and how long a kept-alive connection may idle.
+    pub idle: Duration,
+    /// How many connections are open at once; more wait in the kernel's queue.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1 << 20,
+            head_bytes: 64 << 10,
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+            connections: 4096,
+        }
+    }
+}
+
+/// One number to be served.
+pub struct Served<E> {
+    /// Takes what is asked of the number.
+    pub engine: Arc<E>,
+    tokens: Tokens,
+}
+
+/// What happened at the port since the start. Counts only.
+#[derive(Default)]
+pub struct Counters {
+    /// Messages accepted.
+    pub accepted: AtomicU64,
+    /// Read marks taken.
+    pub read: AtomicU64,
+    /// Requests refused for what they said (HTTP 4xx).
+    pub refused: AtomicU64,
+    /// Requests that failed for what is wrong here (HTTP 5xx).
+    pub failed: AtomicU64,
+}
+
+/// The port: numbers by their ids.
+pub struct Api<E> {
+    numbers: HashMap<Box<str>, Served<E>>,
+    everyone: Everyone,
+    source: Bytes,
+    limits: Limits,
+    /// What happened since the start.
+    pub counters: Counters,
+}
+
+impl<E: Engine> Api<E> {
+    /// A port that serves no number yet.
+    #[must_use]
+    pub fn new(source_url: &str, limits: Limits) -> Self {
+        let source = serde_json::json!({
+            "source": source_url,
+            "license": "AGPL-3.0-only",
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        Self {
+            numbers: HashMap::new(),
+            everyone: Everyone::default(),
+            source: source.to_string().into(),
+            limits,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Adds a number under its id. Each of the tokens admits to it.
+    #[must_use]
+    pub fn with_number<'a>(mut self, phone_number_id: &str, engine: Arc<E>, tokens: impl IntoIterator<Item = &'a str>) -> Self {
+        let tokens = Tokens::new(tokens);
+        self.everyone.add(&tokens);
+        self.numbers.insert(phone_number_id.into(), Served { engine, tokens });
+        self
+    }
+
+    async fn handle(&self, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let (version, route) = route::parse(parts.uri.path());
+        let mut response = match self.dispatch(&parts, route, body).await {
+            Ok(response) => response,
+            Err(error) => {
+                let counter = if error.status.is_server_error() {
+                    &self.counters.failed
+                } else {
+                    &self.counters.refused
+                };
+                counter.fetch_add(1, Relaxed);
+                error.into_response()
+            }
+        };
+        response.headers_mut().insert(FACEBOOK_API_VERSION, version_header(version));
+        response
+    }
+
+    async fn dispatch(&self, parts: &http::request::Parts, route: Route<'_>, body: Incoming) -> Result<Response, GraphError> {
+        match (route, &parts.method) {
+            (Route::Messages(id), &Method::POST) => {
+                let engine = self.authorize(parts, id)?;
+                let body = body::read(body, self.limits.body_bytes, self.limits.body).await?;
+                self.messages(engine, &parts.headers, body).await
+            }
+            (Route::Node(id), &(Method::GET | Method::HEAD)) => {
+                let engine = self.authorize(parts, id)?;
+                let fields = query(&parts.uri, "fields")?;
+                Ok(json(StatusCode::OK, node::read(&engine.facts(), fields.as_deref())?))
+            }
+            (Route::Source, &(Method::GET | Method::HEAD)) => Ok(json(StatusCode::OK, self.source.clone())),
+            (Route::Messages(id) | Route::Node(id), method) => {
+                self.authorize(parts, id)?;
+                Err(GraphError::unsupported_object(method))
+            }
+            (Route::Root | Route::Source, method) => Err(GraphError::unsupported_object(method)),
+            (Route::Unknown, _) => Err(GraphError::unknown_path()),
+        }
+    }
+
+    /// The engine of the number that the path names, if the token is one of its own.
+    fn authorize(&self, parts: &http::request::Parts, id: &str) -> Result<&E, GraphError> {
+        let presented = Presented::from_headers(&parts.headers)?;
+        let served = self.numbers.get(id);
+        self.everyone.check(&presented, served.map(|served| &served.tokens))?;
+        served
+            .map(|served| &*served.engine)
+            .ok_or_else(|| GraphError::unsupported_object(&parts.method))
+    }
+
+    async fn messages(&self, engine: &E, headers: &http::HeaderMap, body: Bytes) -> Result<Response, GraphError> {
+        match send::parse(headers, &body)? {
+            Command::Send { message, input } => {
+                // The request's bytes are not kept while the message becomes durable.
+                drop(body);
+                let head = send::accepted_head(&input, &message.to);
+                let accepted = engine.send(*message).await?;
+                self.counters.accepted.fetch_add(1, Relaxed);
+                Ok(json(StatusCode::OK, send::accepted(head, &accepted.wamid)))
+            }
+            Command::MarkRead { message, typing } => {
+                drop(body);
+                engine.mark_read(message, typing).await?;
+                self.counters.read.fetch_add(1, Relaxed);
+                Ok(json(StatusCode::OK, Bytes::from_static(br#"{"success":true}"#)))
+            }
+        }
+    }
+}
+
+fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json; charset=UTF-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+fn version_header(version: Option<&str>) -> HeaderValue {
+    let asked = version.and_then(|version| match version.starts_with('v') {
+        true => HeaderValue::from_str(version).ok(),
+        false => HeaderValue::from_str(&format!("v{version}")).ok(),
+    });
+    asked.unwrap_or(HeaderValue::from_static(VERSION))
+}
+
+fn query(uri: &http::Uri, name: &str) -> Result<Option<String>, GraphError> {
+    let axum::extract::Query(pairs) = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|_| GraphError::invalid("The query string is not valid percent-encoded UTF-8."))?;
+    Ok(pairs.into_iter().find_map(|(key, value)| (key == name).then_some(value)))
+}

@@ -1,0 +1,297 @@
+//! Graph error objects.
+//!
+//! Purpose: every answer of the port that is no success, with the code, HTTP status and `details` that clients act on. Texts name members and
+//! rules, never values: what a request said stays out of them, and so out of whatever logs the client's errors.
+
+use std::borrow::Cow;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use http::{HeaderValue, StatusCode, header};
+use rand::RngCore;
+use serde::Serialize;
+
+use super::Response;
+use crate::message::Refusal;
+
+/// One refusal, as it will be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GraphError {
+    /// HTTP status.
+    pub(super) status: StatusCode,
+    /// The code that clients build their logic on.
+    pub(super) code: u32,
+    subcode: Option<u32>,
+    kind: &'static str,
+    title: &'static str,
+    details: Option<Cow<'static, str>>,
+    transient: bool,
+    retry_after_s: Option<u32>,
+    close: bool,
+}
+
+impl GraphError {
+    const fn new(status: StatusCode, code: u32, title: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            subcode: None,
+            kind: "OAuthException",
+            title,
+            details: None,
+            transient: false,
+            retry_after_s: None,
+            close: false,
+        }
+    }
+
+    fn details(mut self, details: impl Into<Cow<'static, str>>) -> Self {
+        self.details = Some(details.into());
+        self
+    }
+
+    /// 100: a member has the wrong type, is too long, or is none of the words allowed.
+    pub(super) fn invalid(details: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 100, "(#100) Invalid parameter").details(details)
+    }
+
+    /// 131008: a required member is missing.
+    pub(super) fn missing(details: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 131_008, "(#131008) Required parameter is missing").details(details)
+    }
+
+    /// 131009: a member is of the right kind, but its value means nothing here.
+    pub(super) fn value(details: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 131_009, "(#131009) Parameter value is not valid").details(details)
+    }
+
+    /// 131051: a message type that is not served.
+    pub(super) fn unsupported_type(details: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 131_051, "(#131051) Unsupported message type").details(details)
+    }
+
+    /// 100 with HTTP 413: the body is larger than this endpoint takes. The connection is closed.
+    pub(super) fn too_large(limit_bytes: usize) -> Self {
+        let mut error = Self::invalid(format!("The request body is larger than {limit_bytes} bytes."));
+        error.status = StatusCode::PAYLOAD_TOO_LARGE;
+        error.close = true;
+        error
+    }
+
+    /// 100 with HTTP 408: the body did not arrive in time. The connection is closed.
+    pub(super) fn too_slow() -> Self {
+        let mut error = Self::invalid("The request body did not arrive in time.");
+        error.status = StatusCode::REQUEST_TIMEOUT;
+        error.close = true;
+        error
+    }
+
+    /// 100 with HTTP 400 for a body that broke off. The connection is closed.
+    pub(super) fn broken_off() -> Self {
+        let mut error = Self::invalid("The request body is incomplete or wrongly framed.");
+        error.close = true;
+        error
+    }
+
+    /// 190: no token, or one that nobody has.
+    pub(super) fn unauthenticated(title: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, 190, title)
+    }
+
+    /// 10: a live token, but of another number.
+    pub(super) fn forbidden() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            10,
+            "(#10) Application does not have permission for this action",
+        )
+        .details("The access token is not one of this phone number's.")
+    }
+
+    /// 100 / 33: the id names nothing here, or the object has no such operation.
+    pub(super) fn unsupported_object(method: &http::Method) -> Self {
+        let title = match *method {
+            http::Method::GET | http::Method::HEAD => UNSUPPORTED_GET,
+            http::Method::POST => UNSUPPORTED_POST,
+            http::Method::DELETE => UNSUPPORTED_DELETE,
+            _ => UNSUPPORTED_OTHER,
+        };
+        let mut error = Self::new(StatusCode::BAD_REQUEST, 100, title);
+        error.subcode = Some(33);
+        error.kind = "GraphMethodException";
+        error
+    }
+
+    /// 2500: no such path.
+    pub(super) fn unknown_path() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 2500, "Unknown path components")
+    }
+}
+
+macro_rules! unsupported {
+    ($verb:literal) => {
+        concat!(
+            "Unsupported ",
+            $verb,
+            " request. The object does not exist, cannot be loaded due to missing permissions, or does not support this operation."
+        )
+    };
+}
+const UNSUPPORTED_GET: &str = unsupported!("get");
+const UNSUPPORTED_POST: &str = unsupported!("post");
+const UNSUPPORTED_DELETE: &str = unsupported!("delete");
+const UNSUPPORTED_OTHER: &str = unsupported!("method");
+
+impl From<Refusal> for GraphError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::UnknownMessage => Self::value("The message id names no message of this phone number, or one that has expired."),
+            Refusal::Unavailable => {
+                let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, 131_016, "(#131016) Service unavailable")
+                    .details("The message store does not answer. Nothing is lost; repeat the request, best with an Idempotency-Key.");
+                error.transient = true;
+                error.retry_after_s = Some(1);
+                error
+            }
+            Refusal::Overloaded => {
+                let mut error = Self::new(StatusCode::BAD_REQUEST, 130_429, "(#130429) Rate limit hit")
+                    .details("More messages are waiting than this phone number can take. Slow down and repeat the request.");
+                error.transient = true;
+                error.retry_after_s = Some(1);
+                error
+            }
+            Refusal::IdempotencyMismatch => {
+                let mut error = Self::invalid("The Idempotency-Key was used before for a request that says something else.");
+                error.status = StatusCode::CONFLICT;
+                error
+            }
+            Refusal::ToSelf => Self::new(StatusCode::BAD_REQUEST, 131_021, "(#131021) Recipient cannot be sender")
+                .details("to is the business phone number itself."),
+            Refusal::NotRegistered => Self::new(StatusCode::BAD_REQUEST, 133_010, "(#133010) Phone number not registered")
+                .details("The business phone number is not registered at the transport."),
+            Refusal::Internal => {
+                let mut error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, 131_000, "(#131000) Something went wrong")
+                    .details("A fault of the sidecar; its log names the fbtrace_id.");
+                error.transient = true;
+                error
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Inner<'a>,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    message: &'a str,
+    r#type: &'a str,
+    code: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_subcode: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_data: Option<ErrorData<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_transient: bool,
+    fbtrace_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ErrorData<'a> {
+    messaging_product: &'static str,
+    details: &'a str,
+}
+
+impl GraphError {
+    /// The answer, with an `fbtrace_id` that also stands in the log.
+    pub(super) fn into_response(self) -> Response {
+        let trace = trace_id();
+        if self.status.is_server_error() {
+            tracing::warn!(code = self.code, status = self.status.as_u16(), fbtrace_id = %trace, "request failed");
+        } else {
+            tracing::debug!(code = self.code, status = self.status.as_u16(), fbtrace_id = %trace, "request refused");
+        }
+        let body = Body {
+            error: Inner {
+                message: self.title,
+                r#type: self.kind,
+                code: self.code,
+                error_subcode: self.subcode,
+                error_data: self.details.as_deref().map(|details| ErrorData {
+                    messaging_product: "whatsapp",
+                    details,
+                }),
+                is_transient: self.transient,
+                fbtrace_id: &trace,
+            },
+        };
+        // Serializing strings and numbers into memory cannot fail.
+        let mut response = super::json(self.status, serde_json::to_vec(&body).unwrap_or_default());
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = r#"OAuth "Facebook Platform" "invalid_token" "Invalid OAuth access token""#;
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+fn trace_id() -> String {
+    let mut random = [0; 16];
+    rand::rng().fill_bytes(&mut random);
+    let mut id = String::with_capacity(23);
+    id.push('A');
+    BASE64_URL_SAFE_NO_PAD.encode_string(random, &mut id);
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_object_has_the_shape_clients_parse() {
+        let response = GraphError::missing("to is required.").into_response();
+        assert_eq!(response.status(), 400);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let trace = value["error"]["fbtrace_id"].as_str().unwrap().to_owned();
+        assert_eq!(trace.len(), 23);
+        assert_eq!(
+            value,
+            serde_json::json!({"error": {
+                "message": "(#131008) Required parameter is missing",
+                "type": "OAuthException",
+                "code": 131_008,
+                "error_data": {"messaging_product": "whatsapp", "details": "to is required."},
+                "fbtrace_id": trace,
+            }})
+        );
+    }
+
+    #[test]
+    fn every_refusal_has_its_code_and_status() {
+        for (refusal, status, code) in [
+            (Refusal::UnknownMessage, 400, 131_009),
+            (Refusal::Unavailable, 503, 131_016),
+            (Refusal::Overloaded, 400, 130_429),
+            (Refusal::IdempotencyMismatch, 409, 100),
+            (Refusal::ToSelf, 400, 131_021),
+            (Refusal::NotRegistered, 400, 133_010),
+            (Refusal::Internal, 500, 131_000),
+        ] {
+            let error = GraphError::from(refusal);
+            assert_eq!((error.status.as_u16(), error.code), (status, code), "{refusal:?}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! `POST /{number}/messages`.
+//!
+//! Purpose: turns a request's JSON into a [`Command`] or into the error that says which member is wrong and why; writes the answers. Pure:
+//! bytes in, values out. Errors never repeat what a member said.
+
+mod emoji;
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use serde::de::Deserialize;
+use waxseal_content::{PhoneNumber, Text};
+
+use super::{
+    GraphError, idempotency,
+    json::{Object, Scalar, members},
+    recipient,
+};
+use crate::message::{Outbound, OutboundBody, Wamid};
+
+/// The longest text, in characters.
+const TEXT_CHARS: usize = 4096;
+/// The longest `biz_opaque_callback_data`, in characters.
+const OPAQUE_CHARS: usize = 512;
+
+/// What a request asks for.
+pub(super) enum Command {
+    /// Send a message.
+    Send {
+        /// The message.
+        message: Box<Outbound>,
+        /// `to` as the client wrote it, for the answer.
+        input: String,
+    },
+    /// Mark a message as read.
+    MarkRead {
+        /// The message.
+        message: Wamid,
+        /// Whether to show that an answer is being written.
+        typing: bool,
+    },
+}
+
+members! {
+    struct Request<'a> {
+        messaging_product: Scalar<'a> = "messaging_product",
+        recipient_type: Scalar<'a> = "recipient_type",
+        to: Scalar<'a> = "to",
+        recipient: Scalar<'a> = "recipient",
+        kind: Scalar<'a> = "type",
+        text: Object<TextMember<'a>> = "text",
+        reaction: Object<ReactionMember<'a>> = "reaction",
+        context: Object<ContextMember<'a>> = "context",
+        biz_opaque_callback_data: Scalar<'a> = "biz_opaque_callback_data",
+        recipient_identity_key_hash: Scalar<'a> = "recipient_identity_key_hash",
+        status: Scalar<'a> = "status",
+        message_id: Scalar<'a> = "message_id",
+        typing_indicator: Object<TypingMember<'a>> = "typing_indicator",
+    }
+}
+members! {
+    struct TextMember<'a> { body: Scalar<'a> = "body", preview_url: Scalar<'a> = "preview_url", }
+}
+members! {
+    struct ReactionMember<'a> { message_id: Scalar<'a> = "message_id", emoji: Scalar<'a> = "emoji", }
+}
+members! {
+    struct ContextMember<'a> { message_id: Scalar<'a> = "message_id", }
+}
+members! {
+    struct TypingMember<'a> { kind: Scalar<'a> = "type", }
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// The Graph error to answer with.
+pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Command, GraphError> {
+    let request = read(headers, body)?;
+    match required(request.messaging_product, "messaging_product")? {
+        product if product.eq_ignore_ascii_case("whatsapp") => {}
+        _ => return Err(GraphError::invalid("messaging_product must be \"whatsapp\".")),
+    }
+    if let Some(status) = text(request.status, "status")? {
+        return mark_read(&status, request.message_id, request.typing_indicator);
+    }
+    match text(request.recipient_type, "recipient_type")?.as_deref() {
+        None => {}
+        Some(kind) if kind.eq_ignore_ascii_case("individual") => {}
+        Some(kind) if kind.eq_ignore_ascii_case("group") => {
+            return Err(GraphError::invalid(
+                "recipient_type \"group\" is not served yet; only \"individual\" is.",
+            ));
+        }
+        Some(_) => return Err(GraphError::invalid("recipient_type must be \"individual\".")),
+    }
+    if !matches!(request.recipient_identity_key_hash, Scalar::Absent) {
+        // To send all the same would drop a check that the business relies on.
+        return Err(GraphError::invalid(
+            "recipient_identity_key_hash is not served yet; the message was not sent.",
+        ));
+    }
+    let (to, input) = addressee(request.to, request.recipient)?;
+    let (body, quoted) = match text(request.kind, "type")?.as_deref() {
+        None => (text_body(request.text)?, quoted(request.context)?),
+        Some(kind) if kind.eq_ignore_ascii_case("text") => (text_body(request.text)?, quoted(request.context)?),
+        Some(kind) if kind.eq_ignore_ascii_case("reaction") => (reaction_body(request.reaction)?, None),
+        Some(kind) => {
+            return Err(GraphError::unsupported_type(match known_type(kind) {
+                Some(name) => format!("type \"{name}\" is not served yet; \"text\" and \"reaction\" are."),
+                None => "type is no message type; \"text\" and \"reaction\" are served.".to_owned(),
+            }));
+        }
+    };
+    let opaque = bounded(
+        text(request.biz_opaque_callback_data, "biz_opaque_callback_data")?,
+        OPAQUE_CHARS,
+        "biz_opaque_callback_data",
+    )?;
+    let mut message = Outbound {
+        to,
+        body,
+        quoted,
+        opaque_callback_data: opaque.filter(|data| !data.is_empty()).map(|data| Text::new(data.into_owned())),
+        idempotency_key: None,
+    };
+    message.idempotency_key = idempotency::key(headers, &message)?;
+    Ok(Command::Send {
+        message: Box::new(message),
+        input,
+    })
+}
+
+fn read<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Request<'a>, GraphError> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if body.trim_ascii().is_empty() {
+        return Err(GraphError::invalid("The request body is empty; it must be a JSON object."));
+    }
+    let encoding = headers.get(http::header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(GraphError::invalid("Content-Encoding is not served for requests; send plain JSON."));
+    }
+    let malformed = |error: &serde_json::Error| {
+        // The reader's own words may repeat the request.
+        GraphError::invalid(format!(
+            "The request body is not valid JSON in UTF-8 (line {}, column {}).",
+            error.line(),
+            error.column()
+        ))
+    };
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let object = Object::<Request<'a>>::deserialize(&mut reader).map_err(|error| malformed(&error))?;
+    reader.end().map_err(|error| malformed(&error))?;
+    match object {
+        Object::Is(request) => Ok(request),
+        Object::Absent | Object::Other => Err(GraphError::invalid("The request body must be a JSON object.")),
+    }
+}
+
+fn mark_read(status: &str, message_id: Scalar<'_>, typing: Object<TypingMember<'_>>) -> Result<Command, GraphError> {
+    if !status.eq_ignore_ascii_case("read") {
+        return Err(GraphError::invalid("status must be \"read\"."));
+    }
+    let message = wamid(message_id, "message_id")?;
+    let typing = match object(typing, "typing_indicator")? {
+        None => false,
+        Some(indicator) => match required(indicator.kind, "typing_indicator.type")? {
+            kind if kind.eq_ignore_ascii_case("text") => true,
+            _ => return Err(GraphError::invalid("typing_indicator.type must be \"text\".")),
+        },
+    };
+    Ok(Command::MarkRead { message, typing })
+}
+
+fn addressee(to: Scalar<'_>, recipient: Scalar<'_>) -> Result<(PhoneNumber, String), GraphError> {
+    match text(to, "to")? {
+        Some(to) => Ok((recipient::parse(&to)?, to.into_owned())),
+        None if matches!(recipient, Scalar::Absent) => Err(GraphError::missing("to is required.")),
+        None => Err(GraphError::value(
+            "recipient (a business-scoped user id) is not served yet; give the phone number in to.",
+        )),
+    }
+}
+
+fn text_body(member: Object<TextMember<'_>>) -> Result<OutboundBody, GraphError> {
+    let Some(member) = object(member, "text")? else {
+        return Err(GraphError::missing(
+            "text is required for type \"text\", which is also the type if none is given.",
+        ));
+    };
+    let body = required(member.body, "text.body")?;
+    if body.is_empty() {
+        return Err(GraphError::value("text.body must not be empty."));
+    }
+    let body = bounded(Some(body), TEXT_CHARS, "text.body")?.unwrap_or_default();
+    let preview_url = match member.preview_url.into_flag() {
+        Ok(flag) => flag.unwrap_or(false),
+        Err(()) => return Err(GraphError::invalid("text.preview_url must be true or false.")),
+    };
+    Ok(OutboundBody::Text {
+        body: Text::new(body.into_owned()),
+        preview_url,
+    })
+}
+
+fn reaction_body(member: Object<ReactionMember<'_>>) -> Result<OutboundBody, GraphError> {
+    let Some(member) = object(member, "reaction")? else {
+        return Err(GraphError::missing("reaction is required for type \"reaction\"."));
+    };
+    let message = wamid(member.message_id, "reaction.message_id")?;
+    let emoji = required(member.emoji, "reaction.emoji")?;
+    if !emoji.is_empty() && !emoji::is_one(&emoji) {
+        return Err(GraphError::value(
+            "reaction.emoji must be one emoji, or empty to take the reaction back.",
+        ));
+    }
+    Ok(OutboundBody::Reaction {
+        message,
+        emoji: Text::new(emoji.into_owned()),
+    })
+}
+
+fn quoted(member: Object<ContextMember<'_>>) -> Result<Option<Wamid>, GraphError> {
+    match object(member, "context")? {
+        None => Ok(None),
+        Some(context) if matches!(context.message_id, Scalar::Absent) => Ok(None),
+        Some(context) => wamid(context.message_id, "context.message_id").map(Some),
+    }
+}
+
+/// The type's name if the Cloud API knows it, so that the error can name it without repeating what the client wrote.
+fn known_type(kind: &str) -> Option<&'static str> {
+    [
+        "audio",
+        "contacts",
+        "document",
+        "image",
+        "interactive",
+        "location",
+        "pin",
+        "sticker",
+        "template",
+        "video",
+    ]
+    .into_iter()
+    .find(|known| known.eq_ignore_ascii_case(kind))
+}
+
+fn wamid(value: Scalar<'_>, name: &'static str) -> Result<Wamid, GraphError> {
+    Wamid::parse(&required(value, name)?).map_err(|_| {
+        GraphError::value(format!(
+            "{name} is no message id of this phone number: such ids start with \"wamid.\"."
+        ))
+    })
+}
+
+fn text<'a>(value: Scalar<'a>, name: &'static str) -> Result<Option<Cow<'a, str>>, GraphError> {
+    value
+        .into_text()
+        .map_err(|()| GraphError::invalid(format!("{name} must be a string.")))
+}
+
+fn required<'a>(value: Scalar<'a>, name: &'static str) -> Result<Cow<'a, str>, GraphError> {
+    text(value, name)?.ok_or_else(|| GraphError::missing(format!("{name} is required.")))
+}
+
+fn object<T>(value: Object<T>, name: &'static str) -> Result<Option<T>, GraphError> {
+    match value {
+        Object::Absent => Ok(None),
+        Object::Is(members) => Ok(Some(members)),
+        Object::Other => Err(GraphError::invalid(format!("{name} must be a JSON object."))),
+    }
+}
+
+fn bounded<'a>(value: Option<Cow<'a, str>>, chars: usize, name: &'static str) -> Result<Option<Cow<'a, str>>, GraphError> {
+    match value {
+        // Characters are never more than bytes, and most texts are short enough for that to settle it.
+        Some(text) if text.len() > chars && text.chars().count() > chars => {
+            Err(GraphError::invalid(format!("{name} must be at most {chars} characters long.")))
+        }
+        value => Ok(value),
+    }
+}
+
+/// The head of the answer to a send, to be finished by [`accepted`]; written before the message is given away.
+pub(super) fn accepted_head(input: &str, to: &PhoneNumber) -> String {
+    let mut body = String::with_capacity(256);
+    // What `recipient::parse` let through, and digits, need no escapes.
+    body.push_str(r#"{"messaging_product":"whatsapp","contacts":[{"input":""#);
+    body.extend(input.chars().filter(|char| char.is_ascii_graphic() || *char == ' '));
+    body.push_str(r#"","wa_id":""#);
+    body.push_str(to.wa_id());
+    body.push_str(r#""}],"messages":[{"id":""#);
+    body
+}
+
+/// The answer to a send.
+pub(super) fn accepted(mut head: String, wamid: &Wamid) -> Vec<u8> {
+    head.push_str(wamid.as_str());
+    head.push_str(r#""}]}"#);
+    head.into_bytes()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! The accept loop of the API port.
+//!
+//! Purpose: HTTP/1.1 connections straight on hyper, without a middleware stack, since every message passes here. Bounds the number of
+//! connections, the time a request's head and body may take, and on shutdown finishes what is in flight.
+
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::Api;
+use crate::message::Engine;
+
+/// How long the loop waits when the process has no file left for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves the port until `shutdown` is cancelled, then lets every request in flight finish. Idle connections are closed at once.
+///
+/// Dropping the future ends the connections where they are: that is how a caller puts a limit to the finishing.
+pub async fn serve<E: Engine>(listener: TcpListener, api: Arc<Api<E>>, shutdown: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let room = connections.len() < api.limits.connections;
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next(), if !room => {}
+            accepted = listener.accept(), if room => match accepted {
+                Ok((stream, _)) => {
+                    // Answers are small and written whole.
+                    let _ = stream.set_nodelay(true);
+                    connections.spawn(connection(stream, Arc::clone(&api), shutdown.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(kind = ?error.kind(), "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection<E: Engine>(stream: tokio::net::TcpStream, api: Arc<Api<E>>, shutdown: CancellationToken) {
+    let limits = api.limits;
+    let service = service_fn(move |request| {
+        let api = Arc::clone(&api);
+        async move { Ok::<_, Infallible>(api.handle(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        // A client that has sent its request may close its side; what it asked for is done and answered all the same.
+        .half_close(true)
+        .pipeline_flush(true)
+        .max_buf_size(limits.head_bytes.max(8192))
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // hyper's words name the step that failed, not what was said.
+        tracing::debug!(%error, "connection ended");
+    }
+}

@@ -1,0 +1,297 @@
+//! Where the HTTP port, the webhooks and the conversations meet: what is sent, what comes in, what became of it.
+//!
+//! Purpose: plain types and the one trait ([`Engine`]) through which the HTTP port reaches a number. Types that hold content or a consumer's
+//! number have no `Debug`, `Display` or `Serialize`.
+//!
+//! May touch: nothing but its own values. Must not: do IO, know HTTP, JSON, the store or the ratchet.
+
+pub mod country;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use waxseal_content::{PhoneNumber, Text};
+
+/// The id of one message as the business sees it: `wamid.` and an opaque base64url token, at most 128 characters.
+///
+/// The token is made and opened by the number it belongs to; here it is a string that may be logged.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Wamid(String);
+
+/// The text is no id this system gave out. Does not repeat the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a message id of this system: `wamid.` and up to 122 characters of base64url")]
+pub struct InvalidWamid;
+
+impl Wamid {
+    /// What every id starts with.
+    pub const PREFIX: &'static str = "wamid.";
+    /// The longest id, prefix included.
+    pub const MAX_CHARS: usize = 128;
+
+    /// Writes a token as an id.
+    ///
+    /// # Errors
+    /// [`InvalidWamid`] if the token is empty or longer than 91 bytes.
+    pub fn from_token(token: &[u8]) -> Result<Self, InvalidWamid> {
+        let mut id = String::with_capacity(Self::PREFIX.len() + token.len().div_ceil(3) * 4);
+        id.push_str(Self::PREFIX);
+        BASE64_URL_SAFE_NO_PAD.encode_string(token, &mut id);
+        if token.is_empty() || id.len() > Self::MAX_CHARS {
+            return Err(InvalidWamid);
+        }
+        Ok(Self(id))
+    }
+
+    /// Checks prefix, alphabet and length. Whether the token is one of ours shows only when it is opened.
+    ///
+    /// # Errors
+    /// [`InvalidWamid`] if one of them is wrong.
+    pub fn parse(text: &str) -> Result<Self, InvalidWamid> {
+        let token = text.strip_prefix(Self::PREFIX).ok_or(InvalidWamid)?;
+        let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if token.is_empty() || text.len() > Self::MAX_CHARS || !token.bytes().all(alphabet) {
+            return Err(InvalidWamid);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The token's bytes, `None` if they were not written by [`Wamid::from_token`].
+    #[must_use]
+    pub fn token(&self) -> Option<Vec<u8>> {
+        BASE64_URL_SAFE_NO_PAD.decode(&self.0[Self::PREFIX.len()..]).ok()
+    }
+
+    /// With the prefix.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One message of the business to one consumer.
+pub struct Outbound {
+    /// The consumer.
+    pub to: PhoneNumber,
+    /// What it says.
+    pub body: OutboundBody,
+    /// The message it answers.
+    pub quoted: Option<Wamid>,
+    /// Echoed in every status of this message; at most 512 characters.
+    pub opaque_callback_data: Option<Text>,
+    /// Given when the business wants a repeated request to be one message.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// What a message of the business says.
+pub enum OutboundBody {
+    /// Text, at most 4096 characters.
+    Text {
+        /// The text.
+        body: Text,
+        /// Whether the consumer's client may show a preview of the first link.
+        preview_url: bool,
+    },
+    /// An emoji on a message; an empty one takes the reaction back.
+    Reaction {
+        /// The message reacted to.
+        message: Wamid,
+        /// One emoji or nothing.
+        emoji: Text,
+    },
+}
+
+/// The `Idempotency-Key` of a request and what the request said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// SHA-256 of the header's value.
+    pub key: [u8; 32],
+    /// SHA-256 of what the request means; another fingerprint under the same key is [`Refusal::IdempotencyMismatch`].
+    pub fingerprint: [u8; 32],
+}
+
+/// The message is durable and will be delivered, or reported as failed.
+pub struct Accepted {
+    /// Its id.
+    pub wamid: Wamid,
+}
+
+/// Why a request was not accepted. Nothing was written, or (`Unavailable`) it is not known whether it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The message id is none of this number, or what it named has expired.
+    #[error("no such message at this number")]
+    UnknownMessage,
+    /// The store did not answer.
+    #[error("state cannot be made durable at the moment")]
+    Unavailable,
+    /// More is waiting than the bounds allow.
+    #[error("too much is waiting already")]
+    Overloaded,
+    /// The idempotency key was used for another request.
+    #[error("idempotency key used for another request")]
+    IdempotencyMismatch,
+    /// The recipient is the business number itself.
+    #[error("recipient is the sender")]
+    ToSelf,
+    /// The number is not registered at the transport.
+    #[error("number is not registered")]
+    NotRegistered,
+    /// A fault of this system.
+    #[error("internal fault")]
+    Internal,
+}
+
+/// One business number, as the HTTP port needs it.
+///
+/// The port never drops the future of a call it has begun because a client went away; it does when the process is told to stop and the
+/// grace period is over. Implementations therefore hold commit-before-emit on their own, whatever becomes of the future.
+pub trait Engine: Send + Sync + 'static {
+    /// Accepts a message: `Ok` only once it is durable.
+    fn send(&self, message: Outbound) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
+
+    /// Tells the consumer that a message was read, and with `typing` that an answer is being written.
+    fn mark_read(&self, message: Wamid, typing: bool) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// What is known about the number itself.
+    fn facts(&self) -> NumberFacts;
+}
+
+/// What is known about a business number: business information, free to be shown to the business.
+#[derive(Clone)]
+pub struct NumberFacts {
+    /// The number in E.164 form, with `+`.
+    pub phone_number: String,
+    /// Its id at the HTTP port.
+    pub phone_number_id: String,
+    /// The account it belongs to.
+    pub waba_id: String,
+    /// The name consumers see.
+    pub display_name: String,
+    /// Whether it can send now: registered, and linked to the relay.
+    pub connected: bool,
+    /// Whether a two-step verification PIN is set.
+    pub pin_enabled: bool,
+    /// Where its webhooks go.
+    pub webhook_url: Option<String>,
+}
+
+/// A message of a consumer, on its way to the business.
+pub struct InboundMessage {
+    /// The consumer.
+    pub from: PhoneNumber,
+    /// The name the consumer goes by.
+    pub profile_name: Option<Text>,
+    /// Business-scoped user id, see [`crate::webhook::bsuid`].
+    pub user_id: String,
+    /// The message's id.
+    pub wamid: Wamid,
+    /// When the consumer sent it, in seconds since 1970.
+    pub timestamp_s: u64,
+    /// What it says.
+    pub body: InboundBody,
+    /// The message it answers.
+    pub context: Option<InboundContext>,
+}
+
+/// What a message of a consumer says.
+pub enum InboundBody {
+    /// Text.
+    Text(Text),
+    /// An emoji on a message; an empty one takes the reaction back.
+    Reaction {
+        /// The message reacted to.
+        message: Wamid,
+        /// One emoji or nothing.
+        emoji: Text,
+    },
+    /// Something this build does not know.
+    Unsupported,
+}
+
+/// The message that a message answers.
+pub struct InboundContext {
+    /// Its id.
+    pub wamid: Wamid,
+    /// Who wrote it: the consumer or the business number.
+    pub from: PhoneNumber,
+}
+
+/// What became of a message of the business.
+pub struct StatusUpdate {
+    /// The message.
+    pub wamid: Wamid,
+    /// To whom it went.
+    pub recipient: PhoneNumber,
+    /// Business-scoped user id of the recipient.
+    pub user_id: String,
+    /// What became of it.
+    pub status: Status,
+    /// When, in seconds since 1970.
+    pub timestamp_s: u64,
+    /// As given when the message was sent.
+    pub opaque_callback_data: Option<Text>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The relay has it.
+    Sent,
+    /// The consumer's device has it.
+    Delivered,
+    /// The consumer has seen it.
+    Read,
+    /// It will not arrive.
+    Failed(FailureReason),
+}
+
+/// Why a message will not arrive. Each has its own words, so that nobody has to guess behind one code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureReason {
+    /// The transport knows no consumer of this number.
+    UnknownRecipient,
+    /// The consumer has published no keys to encrypt to.
+    NoKeys,
+    /// The consumer could not decrypt it, however often it was encrypted anew.
+    CouldNotDecrypt,
+    /// It was not delivered within the retention time.
+    Expired,
+    /// The transport refused it.
+    RelayRefused,
+    /// The transport limits this business's rate to this consumer.
+    PairRateLimited,
+    /// A fault of this system.
+    Internal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_as_an_id() {
+        let token: Vec<u8> = (0..91).collect();
+        let wamid = Wamid::from_token(&token).unwrap();
+        assert_eq!(wamid.as_str().len(), 128);
+        assert_eq!(Wamid::parse(wamid.as_str()).unwrap().token().unwrap(), token);
+        assert_eq!(Wamid::from_token(&[0; 92]), Err(InvalidWamid));
+        assert_eq!(Wamid::from_token(&[]), Err(InvalidWamid));
+    }
+
+    #[test]
+    fn foreign_ids_are_refused() {
+        let long = format!("wamid.{}", "A".repeat(123));
+        for text in [
+            "",
+            "wamid.",
+            "WAMID.AAAA",
+            "wamid.HBgL==",
+            "wamid.a/b+",
+            "wamid.ä",
+            "gid.AAAA",
+            long.as_str(),
+        ] {
+            assert_eq!(Wamid::parse(text), Err(InvalidWamid), "{text}");
+        }
+        assert!(Wamid::parse("wamid.A").unwrap().token().is_none());
+    }
+}

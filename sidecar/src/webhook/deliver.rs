@@ -1,0 +1,266 @@
+//! One attempt at delivery.
+//!
+//! Purpose: posts a body to the business's endpoint and says what became of it. Any 2xx acknowledges; redirects are not followed, proxies of
+//! the environment not used, answers not kept. Must not: decide about retries, or log a body or the endpoint's address.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
+use reqwest::{Client, Url, redirect};
+
+use super::{
+    line::{Ended, FailureKind},
+    sign::{EventId, Signer},
+};
+
+const X_HUB_SIGNATURE_256: HeaderName = HeaderName::from_static("x-hub-signature-256");
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// How much of an answer is read away, and for how long, so that its connection can serve again.
+const DRAIN_BYTES: usize = 64 << 10;
+const DRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// Why an endpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidEndpoint {
+    /// No URL, or none of this kind. Does not repeat it.
+    #[error("the webhook URL must be an http:// or https:// URL without user name and password")]
+    Url,
+    /// The HTTP client cannot be built, for example because the system has no certificate store.
+    #[error("cannot set up the HTTP client for webhooks")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// No connection.
+    #[error("no connection")]
+    Connect,
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The connection broke, or what came was no HTTP.
+    #[error("the connection broke")]
+    Broken,
+    /// An answer other than 2xx.
+    #[error("HTTP status {0}")]
+    Status(u16),
+}
+
+impl Failure {
+    /// Whether it says something about the endpoint or about the event.
+    #[must_use]
+    pub const fn kind(self) -> FailureKind {
+        match self {
+            Self::Connect | Self::Status(429 | 502 | 503 | 504) => FailureKind::Unreachable,
+            Self::Timeout | Self::Broken | Self::Status(_) => FailureKind::Rejected,
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The endpoint has the event.
+    Delivered,
+    /// It has not.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Delivered => Self::Delivered,
+            Outcome::Failed { failure, retry_after } => Self::Failed {
+                kind: failure.kind(),
+                retry_after_ms: retry_after.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            },
+        }
+    }
+}
+
+/// A business's endpoint, with its connections.
+#[derive(Clone)]
+pub struct Endpoint {
+    url: Url,
+    client: Client,
+    signer: Signer,
+}
+
+impl Endpoint {
+    /// Prepares an endpoint. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`InvalidEndpoint`].
+    pub fn new(url: &str, app_secret: &str, timeout: Duration) -> Result<Self, InvalidEndpoint> {
+        let mut url = Url::parse(url).map_err(|_| InvalidEndpoint::Url)?;
+        let plain = url.username().is_empty() && url.password().is_none() && url.has_host();
+        if !plain || !matches!(url.scheme(), "http" | "https") {
+            return Err(InvalidEndpoint::Url);
+        }
+        url.set_fragment(None);
+        // The TLS library needs one provider for the process; whoever installed one first was as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("waxseal/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .http1_only()
+            .tcp_nodelay(true)
+            .timeout(timeout)
+            .connect_timeout(timeout)
+            .pool_idle_timeout(Duration::from_secs(20))
+            .build()
+            .map_err(InvalidEndpoint::Client)?;
+        Ok(Self {
+            url,
+            client,
+            signer: Signer::new(app_secret),
+        })
+    }
+
+    /// Posts one event. The same body and id at every attempt.
+    pub async fn attempt(&self, event: EventId, body: Bytes, now: SystemTime) -> Outcome {
+        let timestamp_s = seconds(now);
+        let hub = self.signer.hub(&body);
+        let standard = self.signer.standard(event, timestamp_s, &body);
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(X_HUB_SIGNATURE_256, hub)
+            .header(WEBHOOK_ID, event.to_string())
+            .header(WEBHOOK_TIMESTAMP, timestamp_s)
+            .header(WEBHOOK_SIGNATURE, standard)
+            .body(body);
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                return Outcome::Failed {
+                    failure: failure(&error),
+                    retry_after: None,
+                };
+            }
+        };
+        let status = response.status();
+        let retry_after = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| retry_after(value, now));
+        // What the answer's body says does not matter, nor whether all of it comes.
+        let _ = tokio::time::timeout(DRAIN_TIME, read(response, DRAIN_BYTES)).await;
+        if status.is_success() {
+            return Outcome::Delivered;
+        }
+        Outcome::Failed {
+            failure: Failure::Status(status.as_u16()),
+            retry_after,
+        }
+    }
+
+    /// A GET with these pairs added to the query: the status and at most `limit_bytes` of the answer.
+    pub(super) async fn get(&self, query: &[(&str, &str)], limit_bytes: usize) -> Result<(u16, Vec<u8>), Failure> {
+        let mut url = self.url.clone();
+        url.query_pairs_mut().extend_pairs(query);
+        let response = self.client.get(url).send().await.map_err(|error| failure(&error))?;
+        let status = response.status().as_u16();
+        read(response, limit_bytes)
+            .await
+            .map(|body| (status, body))
+            .map_err(|error| failure(&error))
+    }
+}
+
+async fn read(mut response: reqwest::Response, limit_bytes: usize) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = limit_bytes - body.len();
+        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if body.len() >= limit_bytes {
+            break;
+        }
+    }
+    Ok(body)
+}
+
+fn failure(error: &reqwest::Error) -> Failure {
+    if error.is_connect() {
+        Failure::Connect
+    } else if error.is_timeout() {
+        Failure::Timeout
+    } else {
+        Failure::Broken
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Seconds or a date.
+fn retry_after(value: &HeaderValue, now: SystemTime) -> Option<Duration> {
+    let value = value.to_str().ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_are_no_endpoints() {
+        let time = Duration::from_secs(1);
+        for url in [
+            "",
+            "example.com",
+            "ftp://example.com/",
+            "https://user@example.com/",
+            "https://:pw@example.com/",
+            "unix:/run/x",
+            "file:///etc",
+        ] {
+            assert!(matches!(Endpoint::new(url, "s", time), Err(InvalidEndpoint::Url)), "{url}");
+        }
+        for url in ["http://127.0.0.1:8080/hook", "https://example.com/hook?a=b#c", "http://[::1]/"] {
+            assert!(Endpoint::new(url, "s", time).is_ok(), "{url}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let read = |text: &'static str| retry_after(&HeaderValue::from_static(text), now).map(|time| time.as_secs());
+        assert_eq!(read("120"), Some(120));
+        assert_eq!(read("Sun, 06 Nov 1994 08:50:37 GMT"), Some(60));
+        assert_eq!(read("Sun, 06 Nov 1994 08:48:37 GMT"), None);
+        assert_eq!(read("-1"), None);
+        assert_eq!(read("soon"), None);
+    }
+
+    #[test]
+    fn gateways_speak_for_the_endpoint() {
+        for (failure, kind) in [
+            (Failure::Connect, FailureKind::Unreachable),
+            (Failure::Status(503), FailureKind::Unreachable),
+            (Failure::Status(500), FailureKind::Rejected),
+            (Failure::Status(302), FailureKind::Rejected),
+            (Failure::Timeout, FailureKind::Rejected),
+        ] {
+            assert_eq!(failure.kind(), kind, "{failure}");
+        }
+    }
+}
