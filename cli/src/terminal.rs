@@ -70,8 +70,22 @@ pub(crate) fn complain(text: &str) {
 
 /// Says why the command failed; exit code 1.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
-    complain(&format!("error: {error:#}"));
+    complain(&format!("error: {}", reasons(error)));
     ExitCode::FAILURE
+}
+
+/// The error and its causes, without what was said already: some errors repeat their cause in their own text.
+fn reasons(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// The text without control characters and without what turns the direction of writing, bounded in length: what others wrote must not
@@ -129,6 +143,15 @@ mod tests {
         assert_eq!(shell_word("./.waxseal"), "./.waxseal");
         assert_eq!(shell_word("my folder/it's"), r"'my folder/it'\''s'");
         assert_eq!(shell_word(""), "''");
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let cause = io::Error::other("refused");
+        let error = anyhow::Error::new(cause)
+            .context("the store cannot be used: refused")
+            .context("the sidecar cannot start");
+        assert_eq!(reasons(&error), "the sidecar cannot start: the store cannot be used: refused");
     }
 
     #[test]
