@@ -166,6 +166,9 @@ fn page(endpoints: &Endpoints, status: &Status, style: Style) -> String {
                 in_groups(&harmless(fingerprint))
             ));
         }
+        if let Some(error) = &number.error {
+            text.push_str(&format!("{} {}\n", harmless(&number.phone_number_id), style.red(&harmless(error))));
+        }
     }
     text.push_str(&style.dim(&format!(
         "api {}   admin {}   relay {}   process {}",
