@@ -47,6 +47,11 @@ impl Line {
         self
     }
 
+    /// Whether it is `cargo test`.
+    pub(crate) fn is_cargo_test(&self) -> bool {
+        self.program == "cargo" && self.args.first().is_some_and(|arg| arg == "test")
+    }
+
     pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self

@@ -29,7 +29,7 @@ const TOOLS: &[Tool] = &[
     Tool {
         program: "node",
         debian_package: "nodejs",
-        wanted_for: "the official Signal client as the other side (18 or newer)",
+        wanted_for: "the official Signal client as the other side (20.11 or newer; an older one fetches such a one with npm)",
     },
     Tool {
         program: "npm",
@@ -43,9 +43,14 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
+/// The oldest Node.js that the official Signal client runs on.
+const NODE: (u32, u32) = (20, 11);
+
 /// The environment that the tests get.
 pub(crate) struct Ready {
     pub(crate) node_modules: PathBuf,
+    /// PATH, when it is not the one we were started with.
+    pub(crate) path: Option<String>,
 }
 
 /// Installs or asks for what is missing, then the Node packages.
@@ -62,8 +67,50 @@ pub(crate) fn run(root: &Path) -> Result<Ready> {
             version.as_deref().unwrap_or("does not tell its version")
         ));
     }
-    let node_modules = npm::install(&root.join("tests/tools/signal-peer"), &cache_dir()?.join("tools/signal-peer"))?;
-    Ok(Ready { node_modules })
+    let cache = cache_dir()?;
+    let path = if node_is_new_enough() {
+        None
+    } else {
+        Some(path_with_node(root, &cache)?)
+    };
+    let node_modules = npm::install(&root.join("tests/tools/signal-peer"), &cache.join("tools/signal-peer"))?;
+    Ok(Ready { node_modules, path })
+}
+
+fn node_is_new_enough() -> bool {
+    Line::new("node", ["--version"])
+        .first_line()
+        .and_then(|version| parse_version(&version))
+        .is_some_and(|version| version >= NODE)
+}
+
+/// `v20.11.1` as (20, 11).
+fn parse_version(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.trim().strip_prefix('v')?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Debian 12 has Node.js 18: the binary of an npm package goes before it, for the tests only.
+fn path_with_node(root: &Path, cache: &Path) -> Result<String> {
+    let architecture = match env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => bail!(
+            "node is older than {}.{}, and there is none for {other} to install: please install a newer one",
+            NODE.0,
+            NODE.1
+        ),
+    };
+    let modules = npm::install(&root.join("tests/tools/node"), &cache.join("tools/node"))?;
+    let bin = modules.join(format!("node-linux-{architecture}/bin"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let joined = env::join_paths(std::iter::once(bin).chain(env::split_paths(&path)))?;
+    let version = Line::new("node", ["--version"]).env("PATH", joined.to_string_lossy()).first_line();
+    say(&format!(
+        "  node for the tests: {}",
+        version.context("the installed node does not run")?
+    ));
+    Ok(joined.to_string_lossy().into_owned())
 }
 
 fn missing() -> Vec<&'static Tool> {
@@ -144,4 +191,21 @@ fn cache_dir() -> Result<PathBuf> {
         .filter(|path| path.is_absolute())
         .or_else(|| set("HOME").map(|home| home.join(".cache")));
     Ok(cache.context("neither XDG_CACHE_HOME nor HOME is set")?.join("waxseal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(parse_version("v20.11.1"), Some((20, 11)));
+        assert!(
+            parse_version("v9.11.2").unwrap() < NODE
+                && parse_version("v20.9.0").unwrap() < NODE
+                && parse_version("v100.0.0").unwrap() > NODE
+        );
+        assert_eq!(parse_version("node 20"), None);
+        assert_eq!(parse_version(""), None);
+    }
 }

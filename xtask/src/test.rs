@@ -115,9 +115,13 @@ fn carry_out(action: &Action, root: &Path, ready: &mut Option<setup::Ready>) -> 
 }
 
 fn prepared(line: &Line, ready: Option<&setup::Ready>) -> Line {
-    match ready {
-        Some(ready) => line.clone().env("WAXSEAL_NODE_MODULES", ready.node_modules.display().to_string()),
-        None => line.clone(),
+    let Some(ready) = ready.filter(|_| line.is_cargo_test()) else {
+        return line.clone();
+    };
+    let line = line.clone().env("WAXSEAL_NODE_MODULES", ready.node_modules.display().to_string());
+    match &ready.path {
+        Some(path) => line.env("PATH", path),
+        None => line,
     }
 }
 
