@@ -22,7 +22,8 @@
 #![forbid(unsafe_code)]
 
 mod bundle;
-mod cipher;
+mod decrypt;
+mod encrypt;
 mod error;
 mod guard;
 mod identity;
@@ -39,7 +40,8 @@ mod weak;
 mod wire;
 
 pub use bundle::Bundle;
-pub use cipher::{Consumed, Decrypted, Encrypted, Keys, burn, decrypt, encrypt, encrypt_many};
+pub use decrypt::{Consumed, Decrypted, Keys, decrypt};
+pub use encrypt::{Encrypted, burn, encrypt, encrypt_many};
 pub use error::{Answer, Error};
 pub use identity::{Identity, IdentityKey, PeerId};
 pub use peer::Peer;

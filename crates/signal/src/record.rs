@@ -201,3 +201,104 @@ impl State {
         Ok(state.chain)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bundle, Identity, Peer, PeerId, Trust, establish, pre_keys};
+    use std::time::SystemTime;
+
+    /// A record with a current and three archived states.
+    fn record() -> Bytes {
+        let mut rng = rand::rng();
+        let [us, them] = std::array::from_fn(|_| Identity::generate(&mut rng).unwrap());
+        let (now, policy) = (SystemTime::UNIX_EPOCH, Policy::default());
+        let bundle = Bundle {
+            registration_id: them.registration_id(),
+            identity_key: them.public_key().to_bytes(),
+            signed_pre_key: pre_keys::signed(&them, 1, now, &mut rng).unwrap().1,
+            kyber_pre_key: pre_keys::kyber(&them, 2, now, &mut rng).unwrap().1,
+            one_time_ec: None,
+        };
+        let peer_id = PeerId::random(&mut rng);
+        let peer = (0..4).fold(Peer::new(), |peer, _| {
+            establish(&us, &peer_id, &peer, &bundle, Trust::Pinned, &policy, now, &mut rng)
+                .unwrap()
+                .peer
+        });
+        peer.record_bytes().clone()
+    }
+
+    #[test]
+    fn the_mirror_gives_back_the_bytes_of_the_library() {
+        let bytes = record();
+        let by_library = SessionRecord::deserialize(&bytes).unwrap().serialize().unwrap();
+        assert_eq!(by_library, bytes);
+        assert_eq!(Record::decode(&bytes).unwrap().encode(), bytes);
+    }
+
+    #[test]
+    fn the_mirror_reads_the_fields_it_names() {
+        let bytes = record();
+        let library = SessionRecord::deserialize(&bytes).unwrap();
+        let states = Record::decode(&bytes).unwrap().states().unwrap();
+        let homes: Vec<_> = states.iter().map(|(home, _)| *home).collect();
+        assert_eq!(homes, [Home::Current, Home::Archived(0), Home::Archived(1), Home::Archived(2)]);
+        let current = &states[0].1;
+        assert_eq!(current.base_key, library.alice_base_key().unwrap());
+        assert_eq!(current.remote_identity, library.remote_identity_key_bytes().unwrap().unwrap());
+        assert_eq!(&current.post_quantum[..], &library.current_pq_state().unwrap()[..]);
+        assert_eq!(current.receiver_chains.len(), 1);
+    }
+
+    #[test]
+    fn an_archived_state_that_leads_changes_places_with_the_current_one() {
+        let record = Record::decode(&record()).unwrap();
+        let advanced = record.previous[1].clone();
+        let led = record.clone().advance(Home::Archived(1), advanced.clone(), true).unwrap();
+        assert_eq!(led.current, Some(advanced.clone()));
+        assert_eq!(led.previous.len(), 3);
+        assert_eq!(led.previous[1..], [record.previous[0].clone(), record.previous[2].clone()]);
+        let late = record.clone().advance(Home::Archived(0), advanced.clone(), false).unwrap();
+        assert_eq!(late.current, record.current);
+        assert_eq!(late.previous, [advanced.clone(), advanced.clone(), record.previous[2].clone()]);
+        assert!(record.advance(Home::Archived(3), advanced, true).is_err());
+    }
+
+    #[test]
+    fn the_oldest_states_go_first() {
+        let record = Record::decode(&record()).unwrap();
+        let bounded = |policy: Policy| {
+            record
+                .clone()
+                .bounded(&policy)
+                .map(|bytes| Record::decode(&bytes).unwrap().previous)
+        };
+        assert_eq!(bounded(Policy::default()).unwrap(), record.previous);
+        assert_eq!(
+            bounded(Policy {
+                max_archived: 2,
+                ..Policy::default()
+            })
+            .unwrap(),
+            record.previous[..2]
+        );
+        let max_record_bytes = record.encoded_len() - 1;
+        assert_eq!(
+            bounded(Policy {
+                max_record_bytes,
+                ..Policy::default()
+            })
+            .unwrap(),
+            record.previous[..2]
+        );
+        assert_eq!(
+            bounded(Policy {
+                max_record_bytes: 100,
+                ..Policy::default()
+            })
+            .err(),
+            Some(Error::RecordTooLarge)
+        );
+    }
+}

@@ -131,3 +131,21 @@ pub(crate) fn current_of(stored: Option<Stored>) -> Result<(prost::bytes::Bytes,
 pub(crate) fn library_record(bytes: &[u8]) -> Result<SessionRecord, Error> {
     SessionRecord::deserialize(bytes).map_err(|_| Error::DamagedRecord)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_library_is_an_error_of_one_step() {
+        assert_eq!(
+            run::<()>(|| panic!("as the library might")),
+            Err(Error::Internal("a step of the Signal library panicked"))
+        );
+        assert_eq!(
+            run::<()>(|| None),
+            Err(Error::Internal("a step of the Signal library did not finish"))
+        );
+        assert_eq!(run(|| Some(Ok(7))), Ok(7));
+    }
+}

@@ -1,5 +1,5 @@
 //! Against the official Signal client library, in a Node process of its own: what this crate writes it reads, and the other way round, whatever
-//! the network does; the safety numbers are equal; and either can go on with a session that the other has stored.
+//! the network does; the safety numbers are equal; and it can go on with a session that this crate has stored.
 //!
 //! `WAXSEAL_INTEROP_STEPS` and `WAXSEAL_INTEROP_SEED` make the walks longer and repeatable.
 
@@ -22,9 +22,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
-use waxseal_signal::{Bundle, Ciphertext, Error, Kind, OneTimePublicKey, Peer, SignedPublicKey, safety_number};
+use waxseal_signal::{Bundle, Ciphertext, Error, Kind, OneTimePublicKey, SignedPublicKey, safety_number};
 
-use party::{Party, Stock, acquainted, exchange};
+use party::{Party, Stock, Turns, acquainted, exchange};
 
 const OUR_NUMBER: &str = "+15550100";
 const THEIR_NUMBER: &str = "+15550101";
@@ -51,12 +51,12 @@ impl Official {
         let output = BufReader::new(process.stdout.take().unwrap());
         let mut official = Self { process, input, output };
         official
-            .call(json!({ "op": "start", "my_name": my_name, "peer_name": peer_name }))
+            .call(&json!({ "op": "start", "my_name": my_name, "peer_name": peer_name }))
             .unwrap();
         official
     }
 
-    fn call(&mut self, request: Value) -> Result<Value, String> {
+    fn call(&mut self, request: &Value) -> Result<Value, String> {
         writeln!(self.input, "{request}").expect("the Node process has ended");
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
@@ -70,7 +70,7 @@ impl Official {
     fn establish(&mut self, bundle: &Bundle) {
         let signed =
             |key: &SignedPublicKey| json!({ "id": key.id, "key": hex::encode(&key.key), "signature": hex::encode(&key.signature) });
-        self.call(json!({
+        self.call(&json!({
             "op": "establish",
             "registration_id": bundle.registration_id,
             "identity_key": hex::encode(&bundle.identity_key),
@@ -82,7 +82,7 @@ impl Official {
     }
 
     fn bundle(&mut self, stock: Stock) -> Bundle {
-        let bundle = self.call(json!({ "op": "bundle", "one_time": stock == Stock::Plenty })).unwrap();
+        let bundle = self.call(&json!({ "op": "bundle", "one_time": stock == Stock::Plenty })).unwrap();
         let id = |value: &Value| u32::try_from(value["id"].as_u64().unwrap()).unwrap();
         let signed = |key: &Value| SignedPublicKey {
             id: id(key),
@@ -102,7 +102,7 @@ impl Official {
     }
 
     fn send(&mut self, text: &[u8]) -> Ciphertext {
-        let message = self.call(json!({ "op": "encrypt", "text": hex::encode(text) })).unwrap();
+        let message = self.call(&json!({ "op": "encrypt", "text": hex::encode(text) })).unwrap();
         let kind = match message["kind"].as_u64() {
             Some(2) => Kind::Whisper,
             Some(3) => Kind::PreKey,
@@ -116,13 +116,13 @@ impl Official {
 
     fn receive(&mut self, message: &Ciphertext) -> Result<Vec<u8>, String> {
         let request = json!({ "op": "decrypt", "kind": message.kind as u8, "bytes": hex::encode(&message.bytes) });
-        self.call(request).map(|answer| bytes(&answer["text"]))
+        self.call(&request).map(|answer| bytes(&answer["text"]))
     }
 
     /// Goes on in the place of our party.
     fn adopt(&mut self, party: &Party) {
         let peer = party.peer();
-        self.call(json!({
+        self.call(&json!({
             "op": "adopt",
             // Format and registration id come first.
             "private_key": hex::encode(&party.identity.to_bytes()[5..]),
@@ -131,15 +131,6 @@ impl Official {
             "record": hex::encode(peer.record()),
         }))
         .unwrap();
-    }
-
-    /// Our party goes on with what the official library has stored.
-    fn hand_back(&mut self, party: &mut Party) {
-        let record = bytes(&self.call(json!({ "op": "record" })).unwrap()["record"]);
-        let head = party.stored_peer.len() - party.peer().record().len();
-        party.stored_peer.truncate(head);
-        party.stored_peer.extend_from_slice(&record);
-        assert!(Peer::from_bytes(&party.stored_peer).unwrap().has_session().unwrap());
     }
 }
 
@@ -202,6 +193,7 @@ fn walk(ours: &mut Party, official: &mut Official, steps: u32, rng: &mut StdRng)
     let mut tally = Tally::default();
     let mut to_official: Vec<OnTheWay> = Vec::new();
     let mut to_us: Vec<OnTheWay> = Vec::new();
+    let (mut official_turns, mut our_turns) = (Turns::default(), Turns::default());
     for step in 0..steps + 10_000 {
         let (draining, we) = (step >= steps, rng.random_bool(0.5));
         if draining && to_official.is_empty() && to_us.is_empty() {
@@ -209,7 +201,11 @@ fn walk(ours: &mut Party, official: &mut Official, steps: u32, rng: &mut StdRng)
         }
         let length = rng.random_range(0..400);
         let event = if draining { 5 } else { rng.random_range(0..10) };
-        let wire = if we { &mut to_official } else { &mut to_us };
+        let (wire, turns) = if we {
+            (&mut to_official, &mut official_turns)
+        } else {
+            (&mut to_us, &mut our_turns)
+        };
         if event < 4 {
             // Sometimes a burst that keeps the chain.
             for _ in 0..if rng.random_bool(0.1) { 20 } else { 1 } {
@@ -230,6 +226,11 @@ fn walk(ours: &mut Party, official: &mut Official, steps: u32, rng: &mut StdRng)
             // Mostly the oldest, sometimes any.
             let at = if rng.random_bool(0.7) { 0 } else { rng.random_range(0..wire.len()) };
             let message = &wire[at];
+            if turns.overtaken(&message.ciphertext) {
+                tally.lost += u32::from(!message.read);
+                wire.remove(at);
+                continue;
+            }
             let read = if we {
                 official.receive(&message.ciphertext).map_err(|error| (error == "duplicate", error))
             } else {
@@ -241,6 +242,7 @@ fn walk(ours: &mut Party, official: &mut Official, steps: u32, rng: &mut StdRng)
                     assert!(!message.read, "read twice");
                     assert_eq!(text, message.text);
                     tally.read += 1;
+                    turns.note(&message.ciphertext);
                 }
                 Err((duplicate, error)) => {
                     assert!(duplicate && message.read, "{error}");
@@ -279,7 +281,7 @@ fn both_write(stock: Stock, we_initiate: bool, my_name: &str, peer_name: &str) {
     let them = ours.peer().identity().copied().unwrap();
     let me = ours.identity.public_key();
     let theirs = official
-        .call(json!({
+        .call(&json!({
             "op": "safety",
             "my_number": THEIR_NUMBER,
             "peer_number": OUR_NUMBER,
@@ -316,10 +318,12 @@ fn both_directions_work_without_one_time_keys() {
     both_write(Stock::Exhausted, false, "a", "b");
 }
 
+/// So a later version of the library can take over the stored sessions. There is no way back: what the newer version has stored, this one
+/// cannot always go on with.
 #[test]
-fn the_official_library_goes_on_with_our_record_and_we_with_its() {
+fn the_official_library_goes_on_with_our_record() {
     let (seed, mut rng) = seeded();
-    for round in 0..6 {
+    for round in 0..4 {
         let (mut ours, mut other) = acquainted(seed.wrapping_add(round));
         for _ in 0..rng.random_range(0..120) {
             if rng.random_bool(0.5) {
@@ -328,26 +332,18 @@ fn the_official_library_goes_on_with_our_record_and_we_with_its() {
                 exchange(&mut other, &mut ours);
             }
         }
-        let left_out: Vec<_> = (0..3_u8).map(|n| (n, other.send(&[n]).unwrap())).collect();
+        let left_out = other.send(b"left out").unwrap();
         exchange(&mut other, &mut ours);
 
         let mut official = Official::start("ours", "other");
         official.adopt(&ours);
         assert_eq!(
-            official.receive(&left_out[0].1).unwrap(),
-            [left_out[0].0],
+            official.receive(&left_out).unwrap(),
+            b"left out",
             "keys of messages left out are handed over too"
         );
-        let tally = walk(&mut other, &mut official, 150, &mut rng);
+        let tally = walk(&mut other, &mut official, 700, &mut rng);
         println!("round {round}: {tally:?}");
         assert_eq!(tally.sent, tally.read + tally.lost);
-
-        official.hand_back(&mut ours);
-        drop(official);
-        assert_eq!(ours.receive(&left_out[1].1).unwrap(), [left_out[1].0]);
-        for _ in 0..100 {
-            exchange(&mut ours, &mut other);
-            exchange(&mut other, &mut ours);
-        }
     }
 }

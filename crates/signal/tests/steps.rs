@@ -10,6 +10,8 @@ mod bounds;
 mod conversation;
 #[path = "steps/forge.rs"]
 mod forge;
+#[path = "steps/keys.rs"]
+mod keys;
 #[path = "steps/party.rs"]
 mod party;
 #[path = "steps/walk.rs"]

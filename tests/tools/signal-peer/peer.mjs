@@ -104,11 +104,6 @@ const commands = {
     return {};
   },
 
-  /** The stored session, for somebody else to go on with. */
-  record() {
-    return { record: hex(sessions.record) };
-  },
-
   async bundle({ one_time }) {
     const id = ++lastId;
     const now = Date.now();

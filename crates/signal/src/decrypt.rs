@@ -1,30 +1,18 @@
-//! The ratchet: encrypting, decrypting, and skipping keys that may have been used.
+//! Reading: which session a message belongs to, and what it costs, changes and uses up.
 
 use std::time::SystemTime;
 
 use futures_util::FutureExt as _;
-use libsignal_protocol::{
-    CiphertextMessage, PreKeySignalMessage, SessionUsabilityRequirements as Requirements, SignalMessage, message_decrypt_prekey,
-    message_decrypt_signal, message_encrypt,
-};
+use libsignal_protocol::{CiphertextMessage, PreKeySignalMessage, SignalMessage, message_decrypt_prekey, message_decrypt_signal};
 use rand::{CryptoRng, Rng};
 use zeroize::Zeroizing;
 
 use crate::guard::{self, Claim};
-use crate::peer::wiped_on_drop;
 use crate::record::{Home, Record, State};
 use crate::session::{current_of, identity_changed, library_record, run};
-use crate::stores::{Identities, KyberKeys, OneTime, Session, SignedKeys, post_quantum};
+use crate::stores::{Identities, KyberKeys, OneTime, Session, SignedKeys};
 use crate::wire::PostQuantumHeader;
-use crate::{Ciphertext, Error, Identity, IdentityKey, Kind, Peer, PeerId, Policy, PrivateRecord, Trust, padding};
-
-/// A message ready to be committed, then sent.
-pub struct Encrypted {
-    /// The new state. Must be durable before the ciphertext leaves: a key used twice is a broken one.
-    pub peer: Peer,
-    /// What to send.
-    pub ciphertext: Ciphertext,
-}
+use crate::{Ciphertext, Error, Identity, IdentityKey, Peer, PeerId, Policy, PrivateRecord, Trust, padding};
 
 /// The private keys a message names, as far as they still exist; see [`needed`](crate::needed).
 #[derive(Default)]
@@ -65,116 +53,6 @@ pub struct Decrypted {
     /// Whose key authenticated the message: the pinned one, or under [`Trust::AcceptChange`] that of a replaced identity, whose message came
     /// late.
     pub author: IdentityKey,
-}
-
-/// Encrypts one message on the current session.
-///
-/// # Errors
-/// [`Error::NoSession`]: establish one from a bundle and repeat. [`Error::Downgrade`], [`Error::RecordTooLarge`]: archive first.
-/// [`Error::DamagedRecord`].
-pub fn encrypt<R: CryptoRng + Rng>(
-    me: &Identity,
-    peer_id: &PeerId,
-    peer: &Peer,
-    plaintext: &[u8],
-    policy: &Policy,
-    now: SystemTime,
-    rng: &mut R,
-) -> Result<Encrypted, Error> {
-    let (peer, mut ciphertexts) = encrypt_many(me, peer_id, peer, &[plaintext], policy, now, rng)?;
-    let ciphertext = ciphertexts.pop().ok_or(Error::Internal("no ciphertext"))?;
-    Ok(Encrypted { peer, ciphertext })
-}
-
-/// Encrypts several messages in their order, reading and writing the record once.
-///
-/// # Errors
-/// As [`encrypt`]; then nothing is encrypted.
-pub fn encrypt_many<R: CryptoRng + Rng>(
-    me: &Identity,
-    peer_id: &PeerId,
-    peer: &Peer,
-    plaintexts: &[&[u8]],
-    policy: &Policy,
-    now: SystemTime,
-    rng: &mut R,
-) -> Result<(Peer, Vec<Ciphertext>), Error> {
-    let mut ciphertexts = Vec::with_capacity(plaintexts.len());
-    let peer = write(me, peer_id, peer, plaintexts.iter().copied(), policy, now, rng, |ciphertext| {
-        ciphertexts.push(ciphertext);
-    })?;
-    Ok((peer, ciphertexts))
-}
-
-/// Encrypts nothing `count` times and throws it away: after state may have been rolled back, so that no message key is used twice.
-///
-/// The peer sees that many messages missing, so `count` is small against [`Policy::max_skip_budget`]: 64.
-///
-/// # Errors
-/// As [`encrypt`]. [`Error::Malformed`] if `count` is above the budget.
-pub fn burn<R: CryptoRng + Rng>(
-    me: &Identity,
-    peer_id: &PeerId,
-    peer: &Peer,
-    count: u32,
-    policy: &Policy,
-    now: SystemTime,
-    rng: &mut R,
-) -> Result<Peer, Error> {
-    if count > policy.max_skip_budget {
-        return Err(Error::Malformed);
-    }
-    let count = usize::try_from(count).map_err(|_| Error::Malformed)?;
-    write(me, peer_id, peer, std::iter::repeat_n(&[][..], count), policy, now, rng, drop)
-}
-
-#[expect(clippy::too_many_arguments, reason = "a pure step names all its inputs")]
-fn write<'a, R: CryptoRng + Rng>(
-    me: &Identity,
-    peer_id: &PeerId,
-    peer: &Peer,
-    plaintexts: impl ExactSizeIterator<Item = &'a [u8]>,
-    policy: &Policy,
-    now: SystemTime,
-    rng: &mut R,
-    mut each: impl FnMut(Ciphertext),
-) -> Result<Peer, Error> {
-    let record = library_record(peer.record())?;
-    if !record.has_usable_sender_chain(now, Requirements::NotStale)? {
-        return Err(Error::NoSession);
-    }
-    if policy.require_post_quantum && !record.has_usable_sender_chain(now, post_quantum())? {
-        return Err(Error::Downgrade);
-    }
-    let Some(reuses) = plaintexts.len().checked_sub(1) else {
-        return Ok(peer.clone());
-    };
-    let address = peer_id.address()?;
-    let mut session = Session::new(Some(record), reuses);
-    let mut identities = Identities {
-        me,
-        pinned: peer.identity(),
-        accept_change: false,
-    };
-    for plaintext in plaintexts {
-        let padded = padding::pad(plaintext);
-        let message = run(|| message_encrypt(&padded, &address, &mut session, &mut identities, now, rng).now_or_never())?;
-        let kind = match message {
-            CiphertextMessage::SignalMessage(_) => Kind::Whisper,
-            CiphertextMessage::PreKeySignalMessage(_) => Kind::PreKey,
-            _ => return Err(Error::Internal("kind of ciphertext")),
-        };
-        each(Ciphertext {
-            kind,
-            bytes: message.serialize().to_vec(),
-        });
-    }
-    let stored = session.into_stored().ok_or(Error::Internal("no session stored"))?;
-    let mut record = wiped_on_drop(stored.record);
-    if record.len() > policy.max_record_bytes {
-        record = Record::decode(&record)?.bounded(policy)?;
-    }
-    Ok(Peer::assemble(record, peer.identity().copied()))
 }
 
 /// Decrypts one message. Nothing changes unless it is authentic: on an error the old state stays valid. [`Error::answer`] says what to do.
@@ -269,15 +147,7 @@ fn read<R: CryptoRng + Rng>(
 ) -> Result<Read, Error> {
     let ratchet_key = message.sender_ratchet_key().serialize();
     let claim = claim(message, &ratchet_key, policy)?;
-    let mut states = record.states()?;
-    if states.is_empty() {
-        return Err(Error::NoSession);
-    }
-    // A chain belongs to one state. Then the others need not be tried: a forger could make each of them cost as much.
-    let known = states.iter().position(|(_, state)| state.chain(&ratchet_key).is_some());
-    if let Some(known) = known {
-        states = vec![states.swap_remove(known)];
-    }
+    let states = candidates(record, &ratchet_key)?;
     guard::check(&claim, states.iter().map(|(_, state)| state), policy)?;
     let given = match states[..] {
         [(home, _)] => library_record(&record.only(home))?,
@@ -289,9 +159,14 @@ fn read<R: CryptoRng + Rng>(
     let plaintext =
         run(|| message_decrypt_signal(message, &step.address, &mut session, &mut identities, rng).now_or_never()).map(Zeroizing::new)?;
     let (state, author, post_quantum) = current_of(session.into_stored())?;
-    let base_key = State::parse(&state)?.base_key;
-    let home = states.iter().find(|(_, known)| known.base_key == base_key).map(|(home, _)| *home);
-    let home = home.ok_or(Error::Internal("the session was not among the given ones"))?;
+    let home = match states[..] {
+        [(home, _)] => home,
+        _ => {
+            let base_key = State::parse(&state)?.base_key;
+            let home = states.iter().find(|(_, known)| known.base_key == base_key);
+            home.ok_or(Error::Internal("the session was not among the given ones"))?.0
+        }
+    };
     Ok(Read {
         plaintext,
         home,
@@ -300,6 +175,22 @@ fn read<R: CryptoRng + Rng>(
         post_quantum,
         consumed: Consumed::default(),
     })
+}
+
+/// The states that may decrypt a message of this chain: the one that knows it, or all. Trying the others as well could not help, and a
+/// forger could make each of them cost as much.
+fn candidates(record: &Record, ratchet_key: &[u8]) -> Result<Vec<(Home, State)>, Error> {
+    if let Some(current) = &record.current {
+        let current = State::parse(current)?;
+        if current.chain(ratchet_key).is_some() {
+            return Ok(vec![(Home::Current, current)]);
+        }
+    }
+    let mut states = record.states()?;
+    if let Some(known) = states.iter().position(|(_, state)| state.chain(ratchet_key).is_some()) {
+        return Ok(vec![states.swap_remove(known)]);
+    }
+    if states.is_empty() { Err(Error::NoSession) } else { Ok(states) }
 }
 
 /// A message that creates its session, unless an earlier one did.
