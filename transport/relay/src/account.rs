@@ -198,27 +198,45 @@ mod tests {
 
     fn wish(role: Role, credential: u8, pin: Option<&str>, existing: Option<&Account>) -> Registration {
         let pin = pin.map(|pin| Pin::new(pin, existing, &mut rand::rng()).unwrap());
-        Registration { role, credential_hash: [credential; 32], pin, identity_key: vec![5; 33], registration_id: 7 }
+        Registration {
+            role,
+            credential_hash: [credential; 32],
+            pin,
+            identity_key: vec![5; 33],
+            registration_id: 7,
+        }
     }
 
     fn registered(role: Role, credential: u8, pin: Option<&str>) -> Account {
-        register(None, wish(role, credential, pin, None), Reregistration::PinOrCredential).ok().unwrap().account
+        register(None, wish(role, credential, pin, None), Reregistration::PinOrCredential)
+            .ok()
+            .unwrap()
+            .account
     }
 
     #[test]
     fn a_business_number_needs_its_pin_every_time() {
         use Role::{Business, Consumer};
-        assert_eq!(register(None, wish(Business, 1, None, None), Reregistration::Open).err(), Some(NotAllowed::Pin));
+        assert_eq!(
+            register(None, wish(Business, 1, None, None), Reregistration::Open).err(),
+            Some(NotAllowed::Pin)
+        );
         let account = registered(Business, 1, Some("123456"));
         let account = Some(&account);
         for policy in [Reregistration::Open, Reregistration::PinOrCredential] {
-            let attempt = |role, credential, pin| register(account, wish(role, credential, pin, account), policy).map(|done| done.credential_replaced);
+            let attempt = |role, credential, pin| {
+                register(account, wish(role, credential, pin, account), policy).map(|done| done.credential_replaced)
+            };
             assert_eq!(attempt(Business, 1, Some("123456")), Ok(false));
             assert_eq!(attempt(Business, 2, Some("123456")), Ok(true));
             assert_eq!(attempt(Business, 2, Some("123457")), Err(NotAllowed::Pin));
             assert_eq!(attempt(Business, 1, Some("123457")), Err(NotAllowed::Pin));
             assert_eq!(attempt(Business, 1, None), Err(NotAllowed::Pin));
-            assert_eq!(attempt(Consumer, 2, None), Err(NotAllowed::Pin), "taking a business number over as a consumer");
+            assert_eq!(
+                attempt(Consumer, 2, None),
+                Err(NotAllowed::Pin),
+                "taking a business number over as a consumer"
+            );
             assert_eq!(attempt(Consumer, 1, None), Err(NotAllowed::Pin));
         }
     }
@@ -227,7 +245,9 @@ mod tests {
     fn a_consumers_number_follows_the_policy() {
         let account = registered(Role::Consumer, 1, None);
         let account = Some(&account);
-        let attempt = |credential, policy| register(account, wish(Role::Consumer, credential, None, account), policy).map(|done| done.credential_replaced);
+        let attempt = |credential, policy| {
+            register(account, wish(Role::Consumer, credential, None, account), policy).map(|done| done.credential_replaced)
+        };
         assert_eq!(attempt(1, Reregistration::PinOrCredential), Ok(false));
         assert_eq!(attempt(2, Reregistration::PinOrCredential), Err(NotAllowed::Taken));
         assert_eq!(attempt(2, Reregistration::Open), Ok(true));
@@ -238,7 +258,9 @@ mod tests {
         let account = registered(Role::Consumer, 1, Some("000000"));
         let account = Some(&account);
         for policy in [Reregistration::Open, Reregistration::PinOrCredential] {
-            let attempt = |credential, pin| register(account, wish(Role::Consumer, credential, pin, account), policy).map(|done| done.credential_replaced);
+            let attempt = |credential, pin| {
+                register(account, wish(Role::Consumer, credential, pin, account), policy).map(|done| done.credential_replaced)
+            };
             assert_eq!(attempt(1, None), Ok(false));
             assert_eq!(attempt(2, None), Err(NotAllowed::Pin));
             assert_eq!(attempt(2, Some("111111")), Err(NotAllowed::Pin));
@@ -249,10 +271,16 @@ mod tests {
     #[test]
     fn a_new_identity_drops_the_keys_and_keeps_the_epoch() {
         let mut account = registered(Role::Consumer, 1, None);
-        account.ec = Some(Pool { count: 5, published: 5, soonest_expiry_s: 1 });
+        account.ec = Some(Pool {
+            count: 5,
+            published: 5,
+            soonest_expiry_s: 1,
+        });
         account.highest_epoch = 9;
         let mut same = wish(Role::Consumer, 1, None, None);
-        let done = register(Some(&account), wish(Role::Consumer, 1, None, None), Reregistration::Open).ok().unwrap();
+        let done = register(Some(&account), wish(Role::Consumer, 1, None, None), Reregistration::Open)
+            .ok()
+            .unwrap();
         assert!(!done.identity_replaced && done.account == account);
         same.identity_key = vec![6; 33];
         let done = register(Some(&account), same, Reregistration::Open).ok().unwrap();
@@ -270,7 +298,14 @@ mod tests {
     #[test]
     fn low_is_a_share_or_a_floor() {
         let limits = Limits::default();
-        let low = |count, published| Pool { count, published, soonest_expiry_s: 0 }.is_low(&limits);
+        let low = |count, published| {
+            Pool {
+                count,
+                published,
+                soonest_expiry_s: 0,
+            }
+            .is_low(&limits)
+        };
         assert!(!low(160, 800) && low(159, 800));
         assert!(!low(10, 20) && low(9, 20));
         assert!(low(0, 0));

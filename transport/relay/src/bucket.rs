@@ -23,7 +23,10 @@ pub(crate) struct Token<K> {
 
 impl<K: Eq + Hash> Buckets<K> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { full_at_us: HashMap::new(), capacity }
+        Self {
+            full_at_us: HashMap::new(),
+            capacity,
+        }
     }
 
     /// Whether `key` has a token left at `now_us`; else how long until it has.
@@ -61,14 +64,20 @@ impl Pace {
     /// `per_second` on average, a second's worth at once.
     pub(crate) fn new(per_second: u32) -> Self {
         let per_second = per_second.max(1);
-        let rate = Rate { capacity: per_second, refill: Duration::from_secs(1) / per_second };
+        let rate = Rate {
+            capacity: per_second,
+            refill: Duration::from_secs(1) / per_second,
+        };
         Self { full_at_us: 0, rate }
     }
 
     /// Takes `count` tokens and returns how long to wait before going on.
     pub(crate) fn take(&mut self, count: u32, now_us: u64) -> Duration {
         let refill_us = micros(self.rate.refill);
-        self.full_at_us = self.full_at_us.max(now_us).saturating_add(refill_us.saturating_mul(u64::from(count)));
+        self.full_at_us = self
+            .full_at_us
+            .max(now_us)
+            .saturating_add(refill_us.saturating_mul(u64::from(count)));
         let room_us = refill_us.saturating_mul(u64::from(self.rate.capacity));
         Duration::from_micros(self.full_at_us.saturating_sub(now_us).saturating_sub(room_us))
     }
@@ -94,7 +103,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const RATE: Rate = Rate { capacity: 3, refill: Duration::from_secs(10) };
+    const RATE: Rate = Rate {
+        capacity: 3,
+        refill: Duration::from_secs(10),
+    };
     const SECOND: u64 = 1_000_000;
 
     fn take(buckets: &mut Buckets<u8>, key: u8, now_us: u64) -> Result<(), Duration> {
@@ -150,7 +162,8 @@ mod tests {
             for (i, from) in allowed.iter().enumerate() {
                 for (j, until) in allowed.iter().enumerate().skip(i) {
                     let most = 3 + (until - from) / (10 * SECOND) + 1;
-                    prop_assert!((j - i) as u64 + 1 <= most);
+                    let seen = (j - i + 1) as u64;
+                    prop_assert!(seen <= most);
                 }
             }
         }

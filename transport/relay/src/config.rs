@@ -124,7 +124,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        let seldom = Rate { capacity: 30, refill: Duration::from_secs(10) };
+        let seldom = Rate {
+            capacity: 30,
+            refill: Duration::from_secs(10),
+        };
         Self {
             body_bytes: wire::MAX_BODY_BYTES,
             queue_envelopes: 20_000,
@@ -146,8 +149,14 @@ impl Default for Limits {
             submit_per_second: None,
             bundles_per_pair: seldom,
             bundles_per_consumer: seldom,
-            bundles_per_business: Rate { capacity: 10_000, refill: Duration::from_millis(1) },
-            pin_attempts: Rate { capacity: 10, refill: Duration::from_secs(60) },
+            bundles_per_business: Rate {
+                capacity: 10_000,
+                refill: Duration::from_millis(1),
+            },
+            pin_attempts: Rate {
+                capacity: 10,
+                refill: Duration::from_secs(60),
+            },
             cache_bytes: 128 * 1024 * 1024,
         }
     }

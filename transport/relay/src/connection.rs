@@ -66,7 +66,13 @@ pub(crate) struct Hello {
 
 impl Connection {
     pub(crate) fn new(hello: Hello, unanswered: usize, live_bytes: Arc<AtomicUsize>, live_bytes_most: usize) -> Self {
-        let Hello { id, number, credential_hash, epoch, terminator } = hello;
+        let Hello {
+            id,
+            number,
+            credential_hash,
+            epoch,
+            terminator,
+        } = hello;
         Self {
             id,
             number,

@@ -49,8 +49,18 @@ enum Who {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let format = if arguments.log_json { logs::Format::Json } else { logs::Format::Text };
-    logs::start(&logs::Settings { format, ..logs::Settings::default() }.with_environment())?;
+    let format = if arguments.log_json {
+        logs::Format::Json
+    } else {
+        logs::Format::Text
+    };
+    logs::start(
+        &logs::Settings {
+            format,
+            ..logs::Settings::default()
+        }
+        .with_environment(),
+    )?;
     // From here on, so that a signal during a long start is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -85,8 +95,12 @@ fn config(arguments: &Arguments) -> Config {
 async fn serve_admin(address: SocketAddr, running: &Running) -> anyhow::Result<()> {
     let text = running.metrics_reader();
     let metrics = get(move || std::future::ready(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text())));
-    let router = Router::new().route("/metrics", metrics).route("/livez", get(|| std::future::ready("ok")));
-    let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let router = Router::new()
+        .route("/metrics", metrics)
+        .route("/livez", get(|| std::future::ready("ok")));
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(())
 }

@@ -59,20 +59,52 @@ impl Metrics {
             registry: Registry::default(),
         };
         relay.register("envelopes_accepted", "Envelopes that became durable", metrics.accepted.clone());
-        relay.register("envelopes_duplicate", "Envelopes submitted again under an accepted id", metrics.duplicates.clone());
+        relay.register(
+            "envelopes_duplicate",
+            "Envelopes submitted again under an accepted id",
+            metrics.duplicates.clone(),
+        );
         relay.register("envelopes_rejected", "Envelopes refused, by verdict", metrics.rejected.clone());
-        relay.register("envelopes_delivered", "Envelopes sent to their recipient, again after a reconnect", metrics.delivered.clone());
-        relay.register("envelopes_acknowledged", "Envelopes forgotten because their recipient has them", metrics.acknowledged.clone());
-        relay.register("envelopes_expired", "Envelopes forgotten because their time was over", metrics.expired.clone());
-        relay.register("queued_envelopes", "Envelopes waiting for their recipients", metrics.queued_envelopes.clone());
+        relay.register(
+            "envelopes_delivered",
+            "Envelopes sent to their recipient, again after a reconnect",
+            metrics.delivered.clone(),
+        );
+        relay.register(
+            "envelopes_acknowledged",
+            "Envelopes forgotten because their recipient has them",
+            metrics.acknowledged.clone(),
+        );
+        relay.register(
+            "envelopes_expired",
+            "Envelopes forgotten because their time was over",
+            metrics.expired.clone(),
+        );
+        relay.register(
+            "queued_envelopes",
+            "Envelopes waiting for their recipients",
+            metrics.queued_envelopes.clone(),
+        );
         relay.register("queued_bytes", "Bytes waiting for their recipients", metrics.queued_bytes.clone());
         relay.register("connections", "Open message streams", metrics.connections.clone());
         relay.register("accounts", "Registered numbers", metrics.accounts.clone());
         relay.register("bundles", "Pre-key bundles handed out", metrics.bundles.clone());
-        relay.register("bundles_refused", "Pre-key bundles refused because one was asked for too often", metrics.bundles_refused.clone());
-        relay.register("keys_low", "Times an owner was told that its one-time keys run low", metrics.keys_low.clone());
+        relay.register(
+            "bundles_refused",
+            "Pre-key bundles refused because one was asked for too often",
+            metrics.bundles_refused.clone(),
+        );
+        relay.register(
+            "keys_low",
+            "Times an owner was told that its one-time keys run low",
+            metrics.keys_low.clone(),
+        );
         relay.register("group_envelopes", "Envelopes in one commit", metrics.group_envelopes.clone());
-        relay.register("commit_seconds", "How long applying and committing a group takes", metrics.commit_seconds.clone());
+        relay.register(
+            "commit_seconds",
+            "How long applying and committing a group takes",
+            metrics.commit_seconds.clone(),
+        );
         Self { registry, ..metrics }
     }
 

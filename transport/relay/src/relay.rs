@@ -60,16 +60,29 @@ impl Relay {
     /// # Errors
     /// When the state cannot be used or the address cannot be listened on.
     pub async fn start(config: Config) -> Result<Running, Error> {
-        let failed = |source| Error::Listen { address: config.listen, source };
+        let failed = |source| Error::Listen {
+            address: config.listen,
+            source,
+        };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING);
         let (shared, writer) = load(config.clone(), jobs).await?;
-        let writer = thread::Builder::new().name("relay-writer".into()).spawn(move || writer.run(waiting)).map_err(Error::Thread)?;
+        let writer = thread::Builder::new()
+            .name("relay-writer".into())
+            .spawn(move || writer.run(waiting))
+            .map_err(Error::Thread)?;
         let (open, all_closed) = mpsc::channel(1);
         let server = tokio::spawn(serve(listener, Service::new(Arc::clone(&shared), open), shared.stage.subscribe()));
         let ticks = tokio::spawn(tick(shared.jobs.clone()));
-        Ok(Running { address, shared, all_closed, server, ticks, writer: Some(writer) })
+        Ok(Running {
+            address,
+            shared,
+            all_closed,
+            server,
+            ticks,
+            writer: Some(writer),
+        })
     }
 }
 
@@ -190,7 +203,6 @@ impl Running {
     }
 
     /// What reads its metrics, for a server that outlives the borrow.
-    #[must_use]
     pub fn metrics_reader(&self) -> impl Fn() -> String + Clone + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.metrics.text()

@@ -50,7 +50,11 @@ impl Service {
             bundle_requesters: Buckets::new(BUCKETS),
             pins: Buckets::new(BUCKETS),
         };
-        Self { shared, limiter: Arc::new(Mutex::new(limiter)), open }
+        Self {
+            shared,
+            limiter: Arc::new(Mutex::new(limiter)),
+            open,
+        }
     }
 
     /// Who calls. An unknown number and a wrong credential look the same.
@@ -58,12 +62,18 @@ impl Service {
         let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
         let number = text(wire::NUMBER).and_then(Number::parse);
         let credential = text(wire::AUTHORIZATION).and_then(Credential::from_bearer);
-        let (Some(number), Some(credential)) = (number, credential) else { return Err(status::unauthenticated()) };
+        let (Some(number), Some(credential)) = (number, credential) else {
+            return Err(status::unauthenticated());
+        };
         let credential_hash = credential_hash(&credential);
         let accounts = self.shared.accounts();
         let account = accounts.get(&number).filter(|account| account.has_credential(&credential_hash));
         let is_business = account.ok_or_else(status::unauthenticated)?.is_business();
-        Ok(Caller { number, credential_hash, is_business })
+        Ok(Caller {
+            number,
+            credential_hash,
+            is_business,
+        })
     }
 
     /// Hands a job to the writer and waits for its answer, which comes when it is durable.

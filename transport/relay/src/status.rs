@@ -38,7 +38,9 @@ pub(crate) fn too_often(wait: Duration) -> Status {
 
 fn with_reason(code: Code, text: &'static str, reason: &'static str) -> Status {
     let mut status = Status::new(code, text);
-    status.metadata_mut().insert(wire::REASON, MetadataValue::<Ascii>::from_static(reason));
+    status
+        .metadata_mut()
+        .insert(wire::REASON, MetadataValue::<Ascii>::from_static(reason));
     status
 }
 

@@ -92,7 +92,12 @@ impl Store {
         DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
         let path = state_dir.join(FILE);
         // Made here first, so that it is never readable by others.
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)?;
         let database = Database::builder().set_cache_size(cache_bytes).create(&path)?;
         let transaction = database.begin_write()?;
         {

@@ -43,14 +43,44 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 
 /// A change of the state, or a question that must see all changes before it.
 pub(crate) enum Job {
-    Submit { connection: Arc<Connection>, envelopes: Vec<Envelope>, memory: OwnedSemaphorePermit },
-    Acknowledge { connection: Arc<Connection>, sequences: Vec<u64> },
-    Open { connection: Arc<Connection>, reply: Reply<Opened> },
-    Register { number: Number, registration: Box<Registration>, reply: Reply<bool> },
-    Deregister { number: Number, credential_hash: [u8; 32], pin: Option<Pin>, reply: Reply<()> },
-    Publish { number: Number, credential_hash: [u8; 32], keys: Box<PublishKeysRequest>, reply: Reply<KeyCounts> },
-    Count { number: Number, reply: Reply<KeyCounts> },
-    Fetch { number: Number, reply: Reply<Bundle> },
+    Submit {
+        connection: Arc<Connection>,
+        envelopes: Vec<Envelope>,
+        memory: OwnedSemaphorePermit,
+    },
+    Acknowledge {
+        connection: Arc<Connection>,
+        sequences: Vec<u64>,
+    },
+    Open {
+        connection: Arc<Connection>,
+        reply: Reply<Opened>,
+    },
+    Register {
+        number: Number,
+        registration: Box<Registration>,
+        reply: Reply<bool>,
+    },
+    Deregister {
+        number: Number,
+        credential_hash: [u8; 32],
+        pin: Option<Pin>,
+        reply: Reply<()>,
+    },
+    Publish {
+        number: Number,
+        credential_hash: [u8; 32],
+        keys: Box<PublishKeysRequest>,
+        reply: Reply<KeyCounts>,
+    },
+    Count {
+        number: Number,
+        reply: Reply<KeyCounts>,
+    },
+    Fetch {
+        number: Number,
+        reply: Reply<Bundle>,
+    },
     /// Look for what has expired.
     Tick,
     /// End after the jobs before this one.
@@ -146,7 +176,11 @@ impl Writer {
             let mut tables = Tables::open(&transaction)?;
             for job in jobs.drain(..) {
                 match job {
-                    Job::Submit { connection, envelopes: submitted, memory: permit } => {
+                    Job::Submit {
+                        connection,
+                        envelopes: submitted,
+                        memory: permit,
+                    } => {
                         envelopes += submitted.len();
                         memory.push(permit);
                         self.submit(&mut tables, connection, submitted)?;
@@ -189,7 +223,10 @@ impl Writer {
 
     fn report_depth(&self) {
         let (envelopes, bytes) = self.queues.totals();
-        self.shared.metrics.queued_envelopes.set(i64::try_from(envelopes).unwrap_or(i64::MAX));
+        self.shared
+            .metrics
+            .queued_envelopes
+            .set(i64::try_from(envelopes).unwrap_or(i64::MAX));
         self.shared.metrics.queued_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
@@ -205,7 +242,9 @@ impl Writer {
     }
 
     fn is_present(&self, connection: &Connection) -> bool {
-        self.present.get(&connection.number).is_some_and(|present| present.connection.id == connection.id)
+        self.present
+            .get(&connection.number)
+            .is_some_and(|present| present.connection.id == connection.id)
     }
 
     /// Ends the present connection of `number`, for which nothing counts from here on.
@@ -261,3 +300,6 @@ impl Drop for Ending<'_> {
         self.0.writer_ended();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,10 @@ pub(crate) type Frames = mpsc::Sender<Result<FromRelay, Status>>;
 pub(crate) async fn run(connection: &Arc<Connection>, shared: &Arc<Shared>, frames: Frames, opened: Opened) {
     let recipient = connection.number.reveal();
     connection.outbox().drain_at(opened.last_sequence);
-    let welcome = Welcome { queued: opened.queued, highest_epoch: opened.highest_epoch };
+    let welcome = Welcome {
+        queued: opened.queued,
+        highest_epoch: opened.highest_epoch,
+    };
     let mut frame = Frame::Welcome(welcome);
     loop {
         if frames.send(Ok(FromRelay { frame: Some(frame) })).await.is_err() {

@@ -22,11 +22,18 @@ pub(crate) async fn run(connection: &Arc<Connection>, shared: &Arc<Shared>, mut 
             () = connection.stop_reading.notified() => return,
         };
         let passed = match frame {
-            Ok(Some(ToRelay { frame: Some(Frame::Submit(submit)) })) => pass_submit(connection, shared, submit, pace.as_mut()).await,
-            Ok(Some(ToRelay { frame: Some(Frame::Ack(ack)) })) if ack.sequences.len() <= wire::MAX_FRAME_ITEMS => {
+            Ok(Some(ToRelay {
+                frame: Some(Frame::Submit(submit)),
+            })) => pass_submit(connection, shared, submit, pace.as_mut()).await,
+            Ok(Some(ToRelay {
+                frame: Some(Frame::Ack(ack)),
+            })) if ack.sequences.len() <= wire::MAX_FRAME_ITEMS => {
                 connection.outbox().acknowledge(&ack.sequences);
                 connection.wake.notify_one();
-                let job = Job::Acknowledge { connection: Arc::clone(connection), sequences: ack.sequences };
+                let job = Job::Acknowledge {
+                    connection: Arc::clone(connection),
+                    sequences: ack.sequences,
+                };
                 shared.jobs.send(job).await.map_err(|_| End::Stopping)
             }
             // Hello again, no frame, or too many sequences.
@@ -68,7 +75,11 @@ async fn pass_submit(connection: &Arc<Connection>, shared: &Arc<Shared>, submit:
         () = connection.stop_reading.notified() => return Err(End::Stopping),
     };
     connection.outbox().submitted(count);
-    let job = Job::Submit { connection: Arc::clone(connection), envelopes: submit.envelopes, memory };
+    let job = Job::Submit {
+        connection: Arc::clone(connection),
+        envelopes: submit.envelopes,
+        memory,
+    };
     shared.jobs.send(job).await.map_err(|_| End::Stopping)
 }
 

@@ -44,7 +44,14 @@ impl Directory for Service {
                 identity_key: request.identity_key.to_vec(),
                 registration_id: request.registration_id,
             });
-            match self.ask_with_pin(number, |reply| Job::Register { number, registration, reply }).await {
+            match self
+                .ask_with_pin(number, |reply| Job::Register {
+                    number,
+                    registration,
+                    reply,
+                })
+                .await
+            {
                 Err(PinAnswer::Mismatch) if salt(self.existing(number).as_ref()) != salt(existing.as_ref()) => {}
                 Err(answer) => return Err(answer.into()),
                 Ok(replaced) => return Ok(Response::new(RegisterResponse { replaced })),
@@ -53,18 +60,34 @@ impl Directory for Service {
     }
 
     async fn deregister(&self, request: Request<DeregisterRequest>) -> Result<Response<DeregisterResponse>, Status> {
-        let Caller { number, credential_hash, .. } = self.authenticate(request.metadata())?;
+        let Caller {
+            number, credential_hash, ..
+        } = self.authenticate(request.metadata())?;
         let pin = self.pin(number, &request.get_ref().pin, self.existing(number).as_ref())?;
-        let job = |reply| Job::Deregister { number, credential_hash, pin, reply };
+        let job = |reply| Job::Deregister {
+            number,
+            credential_hash,
+            pin,
+            reply,
+        };
         self.ask_with_pin(number, job).await.map_err(Status::from)?;
         Ok(Response::new(DeregisterResponse {}))
     }
 
     async fn publish_keys(&self, request: Request<PublishKeysRequest>) -> Result<Response<KeyCounts>, Status> {
-        let Caller { number, credential_hash, .. } = self.authenticate(request.metadata())?;
+        let Caller {
+            number, credential_hash, ..
+        } = self.authenticate(request.metadata())?;
         let keys = Box::new(request.into_inner());
         check_keys(&keys, self.shared.limits.one_time_keys)?;
-        let counts = self.ask(|reply| Job::Publish { number, credential_hash, keys, reply }).await?;
+        let counts = self
+            .ask(|reply| Job::Publish {
+                number,
+                credential_hash,
+                keys,
+                reply,
+            })
+            .await?;
         Ok(Response::new(counts))
     }
 
@@ -135,7 +158,11 @@ impl Service {
     /// One-time keys can be used up by whoever may ask for them, so asking is rationed by requester, and by requester and number.
     fn allow_bundle(&self, caller: &Caller, number: Number) -> Result<(), Status> {
         let limits = &self.shared.limits;
-        let per_requester = if caller.is_business { limits.bundles_per_business } else { limits.bundles_per_consumer };
+        let per_requester = if caller.is_business {
+            limits.bundles_per_business
+        } else {
+            limits.bundles_per_consumer
+        };
         let now_us = self.shared.now_us();
         let mut limiter = self.limiter();
         let requester = limiter.bundle_requesters.check(caller.number, per_requester, now_us);

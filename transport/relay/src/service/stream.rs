@@ -28,13 +28,21 @@ impl Relay for Service {
     async fn connect(&self, request: Request<Streaming<ToRelay>>) -> Result<Response<Self::ConnectStream>, Status> {
         let caller = self.authenticate(request.metadata())?;
         let terminator = request.metadata().get(wire::TERMINATOR).and_then(|value| value.to_str().ok());
-        let terminator = terminator.and_then(|text| hex::decode(text).ok()).filter(|bytes| bytes.len() == 16).unwrap_or_default();
+        let terminator = terminator
+            .and_then(|text| hex::decode(text).ok())
+            .filter(|bytes| bytes.len() == 16)
+            .unwrap_or_default();
         let guard = Guard::enter(&self.shared, caller.number)?;
         let mut stream = request.into_inner();
         let epoch = hello(&mut stream).await?;
         let connection = self.connection(&caller, &guard, epoch, terminator);
         let guard = guard.of(Arc::clone(&connection));
-        let opened = self.ask(|reply| Job::Open { connection: Arc::clone(&connection), reply }).await?;
+        let opened = self
+            .ask(|reply| Job::Open {
+                connection: Arc::clone(&connection),
+                reply,
+            })
+            .await?;
         let (frames, receiver) = mpsc::channel(FRAMES_UNDER_WAY);
         let (shared, open) = (Arc::clone(&self.shared), self.open.clone());
         tokio::spawn(async move {
@@ -47,16 +55,31 @@ impl Relay for Service {
 
 impl Service {
     fn connection(&self, caller: &Caller, guard: &Guard, epoch: u64, terminator: Vec<u8>) -> Arc<Connection> {
-        let Caller { number, credential_hash, .. } = *caller;
-        let hello = Hello { id: guard.id, number, credential_hash, epoch, terminator };
+        let Caller {
+            number, credential_hash, ..
+        } = *caller;
+        let hello = Hello {
+            id: guard.id,
+            number,
+            credential_hash,
+            epoch,
+            terminator,
+        };
         let Shared { limits, live_bytes, .. } = self.shared.as_ref();
-        Arc::new(Connection::new(hello, limits.unanswered_envelopes, Arc::clone(live_bytes), limits.live_bytes))
+        Arc::new(Connection::new(
+            hello,
+            limits.unanswered_envelopes,
+            Arc::clone(live_bytes),
+            limits.live_bytes,
+        ))
     }
 }
 
 async fn hello(stream: &mut Streaming<ToRelay>) -> Result<u64, Status> {
     match tokio::time::timeout(HELLO_TIMEOUT, stream.message()).await {
-        Ok(Ok(Some(ToRelay { frame: Some(Frame::Hello(hello)) }))) => Ok(hello.epoch),
+        Ok(Ok(Some(ToRelay {
+            frame: Some(Frame::Hello(hello)),
+        }))) => Ok(hello.epoch),
         Ok(Err(_) | Ok(_)) => Err(status::malformed()),
         Err(_) => Err(Status::deadline_exceeded("no hello")),
     }
@@ -99,7 +122,12 @@ impl Guard {
             shared.metrics.connections.dec();
             return Err(status::full("too many connections"));
         }
-        Ok(Self { shared: Arc::clone(shared), number, id: shared.next_connection_id(), connection: None })
+        Ok(Self {
+            shared: Arc::clone(shared),
+            number,
+            id: shared.next_connection_id(),
+            connection: None,
+        })
     }
 
     fn of(mut self, connection: Arc<Connection>) -> Self {

@@ -49,7 +49,11 @@ pub(crate) fn publish(
     most: u32,
     expiry_s: u64,
 ) -> Result<Result<(), TooMany>, Error> {
-    let as_signed = |key: OneTimeKey| SignedKey { id: key.id, key: key.key, signature: bytes::Bytes::new() };
+    let as_signed = |key: OneTimeKey| SignedKey {
+        id: key.id,
+        key: key.key,
+        signature: bytes::Bytes::new(),
+    };
     let ec: Vec<_> = request.one_time_ec.into_iter().map(as_signed).collect();
     let pools = [(EC, ec, account.ec), (KYBER, request.one_time_kyber, account.kyber)];
     let mut fresh = Vec::new();
@@ -61,7 +65,11 @@ pub(crate) fn publish(
             }
         }
         let replace = request.replace_one_time;
-        let mut pool = pool.filter(|pool| !replace && pool.count > 0).unwrap_or(Pool { count: 0, published: 0, soonest_expiry_s: u64::MAX });
+        let mut pool = pool.filter(|pool| !replace && pool.count > 0).unwrap_or(Pool {
+            count: 0,
+            published: 0,
+            soonest_expiry_s: u64::MAX,
+        });
         let mut added = HashSet::new();
         for key in &unspent {
             if replace || tables.pool.get((number.key(), kind, key.id))?.is_none() {
@@ -112,10 +120,14 @@ pub(crate) fn take_bundle(
     now_s: u64,
 ) -> Result<Option<Bundle>, Error> {
     let lasting = lasting(tables, number)?;
-    let Some(signed_pre_key) = lasting.signed_pre_key else { return Ok(None) };
+    let Some(signed_pre_key) = lasting.signed_pre_key else {
+        return Ok(None);
+    };
     drop_expired(tables, number, account, now_s)?;
     let kyber = take_one_time(tables, spent, number, account, KYBER)?;
-    let Some(kyber_pre_key) = kyber.or(lasting.last_resort_kyber) else { return Ok(None) };
+    let Some(kyber_pre_key) = kyber.or(lasting.last_resort_kyber) else {
+        return Ok(None);
+    };
     let one_time_ec = take_one_time(tables, spent, number, account, EC)?.map(|key| OneTimeKey { id: key.id, key: key.key });
     Ok(Some(Bundle {
         registration_id: account.registration_id,
@@ -156,7 +168,9 @@ pub(crate) fn drop_expired(tables: &mut Tables<'_>, number: Number, account: &mu
     let mut changed = false;
     for kind in [EC, KYBER] {
         let pool = pool_of(account, kind);
-        let Some(pool) = pool.as_mut().filter(|pool| pool.count > 0 && pool.soonest_expiry_s <= now_s) else { continue };
+        let Some(pool) = pool.as_mut().filter(|pool| pool.count > 0 && pool.soonest_expiry_s <= now_s) else {
+            continue;
+        };
         let mut soonest_expiry_s = u64::MAX;
         let mut count = 0;
         let mut is_damaged = false;
@@ -175,7 +189,11 @@ pub(crate) fn drop_expired(tables: &mut Tables<'_>, number: Number, account: &mu
         if is_damaged {
             return Err(Error::Damaged("pool"));
         }
-        *pool = Pool { count, published: pool.published, soonest_expiry_s };
+        *pool = Pool {
+            count,
+            published: pool.published,
+            soonest_expiry_s,
+        };
         changed = true;
     }
     Ok(changed)

@@ -75,8 +75,19 @@ impl Queued {
         copy.put_slice(&value[HEADER_BYTES..]);
         let mut copy = copy.freeze();
         let id = copy.split_to(16);
-        let Header { sender, accepted_at_ms, ttl_s } = header;
-        Ok(Self { sequence, sender, accepted_at_ms, ttl_s, id, body: copy })
+        let Header {
+            sender,
+            accepted_at_ms,
+            ttl_s,
+        } = header;
+        Ok(Self {
+            sequence,
+            sender,
+            accepted_at_ms,
+            ttl_s,
+            id,
+            body: copy,
+        })
     }
 }
 
@@ -93,9 +104,21 @@ impl Header {
         if header[0] != VERSION {
             return Err(damaged());
         }
-        let u64_at = |at: usize| header[at..].first_chunk().map(|bytes| u64::from_be_bytes(*bytes)).ok_or_else(damaged);
-        let ttl_s = header[33..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes)).ok_or_else(damaged)?;
-        Ok(Self { sender: Number::from_key(u64_at(17)?), accepted_at_ms: u64_at(25)?, ttl_s })
+        let u64_at = |at: usize| {
+            header[at..]
+                .first_chunk()
+                .map(|bytes| u64::from_be_bytes(*bytes))
+                .ok_or_else(damaged)
+        };
+        let ttl_s = header[33..]
+            .first_chunk()
+            .map(|bytes| u32::from_be_bytes(*bytes))
+            .ok_or_else(damaged)?;
+        Ok(Self {
+            sender: Number::from_key(u64_at(17)?),
+            accepted_at_ms: u64_at(25)?,
+            ttl_s,
+        })
     }
 
     fn expires_at_ms(&self) -> u64 {
@@ -113,7 +136,11 @@ struct Waiting {
 }
 
 impl Waiting {
-    const NONE: Self = Self { envelopes: 0, bytes: 0, soonest_expiry_ms: u64::MAX };
+    const NONE: Self = Self {
+        envelopes: 0,
+        bytes: 0,
+        soonest_expiry_ms: u64::MAX,
+    };
 
     fn add(&mut self, size: usize, expires_at_ms: u64) {
         self.envelopes += 1;
@@ -163,7 +190,11 @@ impl Queues {
             let (key, value) = entry?;
             let size = value.value().len();
             let expires_at_ms = Header::read(value.value())?.expires_at_ms();
-            queues.waiting.entry(Number::from_key(key.value().0)).or_insert(Waiting::NONE).add(size, expires_at_ms);
+            queues
+                .waiting
+                .entry(Number::from_key(key.value().0))
+                .or_insert(Waiting::NONE)
+                .add(size, expires_at_ms);
             queues.envelopes += 1;
             queues.bytes += size as u64;
         }
@@ -213,7 +244,10 @@ impl Queues {
             body: envelope.body,
         };
         queued.write(tables.queue.insert_reserve((recipient.key(), queued.sequence), size)?.as_mut());
-        self.waiting.entry(recipient).or_insert(Waiting::NONE).add(size, queued.expires_at_ms());
+        self.waiting
+            .entry(recipient)
+            .or_insert(Waiting::NONE)
+            .add(size, queued.expires_at_ms());
         self.envelopes += 1;
         self.bytes += size as u64;
         Ok(Submitted::Queued(queued))
@@ -253,7 +287,11 @@ impl Queues {
 
     /// Drops what has expired for `recipient`, if anything may have; returns how much.
     pub(crate) fn drop_expired_of(&mut self, tables: &mut Tables<'_>, recipient: Number, now_ms: u64) -> Result<u64, Error> {
-        if self.waiting.get(&recipient).is_none_or(|waiting| waiting.soonest_expiry_ms > now_ms) {
+        if self
+            .waiting
+            .get(&recipient)
+            .is_none_or(|waiting| waiting.soonest_expiry_ms > now_ms)
+        {
             return Ok(0);
         }
         let mut left = Waiting::NONE;
@@ -376,3 +414,6 @@ pub(crate) fn page(
 fn of(recipient: Number, sequence: u64) -> std::ops::RangeInclusive<(u64, u64)> {
     (recipient.key(), sequence)..=(recipient.key(), u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,10 @@ pub(crate) struct Sweep {
 impl Default for Sweep {
     /// A walk is due when the relay starts.
     fn default() -> Self {
-        Self { cursor: Key::default(), inserted_since: 1 }
+        Self {
+            cursor: Key::default(),
+            inserted_since: 1,
+        }
     }
 }
 
@@ -81,5 +84,7 @@ pub(crate) fn contains(tables: &Tables<'_>, number: Number, kind: u8, public_key
 }
 
 pub(crate) fn forget(tables: &mut Tables<'_>, number: Number) -> Result<(), Error> {
-    Ok(tables.spent.retain_in((number.key(), 0, 0)..=(number.key(), u8::MAX, u128::MAX), |_, _| false)?)
+    Ok(tables
+        .spent
+        .retain_in((number.key(), 0, 0)..=(number.key(), u8::MAX, u128::MAX), |_, _| false)?)
 }

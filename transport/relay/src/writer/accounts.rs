@@ -26,15 +26,29 @@ impl Writer {
                 let answer = self.open(tables, connection)?;
                 self.reply(reply, answer);
             }
-            Job::Register { number, registration, reply } => {
+            Job::Register {
+                number,
+                registration,
+                reply,
+            } => {
                 let answer = self.register(tables, number, *registration)?;
                 self.reply(reply, answer);
             }
-            Job::Deregister { number, credential_hash, pin, reply } => {
+            Job::Deregister {
+                number,
+                credential_hash,
+                pin,
+                reply,
+            } => {
                 let answer = self.deregister(tables, number, &credential_hash, pin)?;
                 self.reply(reply, answer);
             }
-            Job::Publish { number, credential_hash, keys, reply } => {
+            Job::Publish {
+                number,
+                credential_hash,
+                keys,
+                reply,
+            } => {
                 let answer = self.publish(tables, number, &credential_hash, *keys)?;
                 self.reply(reply, answer);
             }
@@ -64,7 +78,9 @@ impl Writer {
     /// Makes `connection` the present one of its number, if its epoch allows it. From here on nothing of the one before counts.
     fn open(&mut self, tables: &mut Tables<'_>, connection: Arc<Connection>) -> Answer<Opened> {
         let number = connection.number;
-        let account = self.account(number).filter(|account| account.has_credential(&connection.credential_hash));
+        let account = self
+            .account(number)
+            .filter(|account| account.has_credential(&connection.credential_hash));
         let (Some(mut account), false) = (account, connection.is_gone()) else {
             return Ok(Err(Refusal::Unauthenticated));
         };
@@ -74,7 +90,9 @@ impl Writer {
                 && !connection.terminator.is_empty()
                 && connection.terminator == account.terminator;
             if connection.epoch <= account.highest_epoch && !comes_back {
-                return Ok(Err(Refusal::StaleEpoch { highest: account.highest_epoch }));
+                return Ok(Err(Refusal::StaleEpoch {
+                    highest: account.highest_epoch,
+                }));
             }
             if !comes_back {
                 account.highest_epoch = connection.epoch;
@@ -84,7 +102,12 @@ impl Writer {
         }
         let expired = self.queues.drop_expired_of(tables, number, self.now_ms)?;
         self.shared.metrics.expired.inc_by(expired);
-        self.end_present(number, End::Displaced { by_epoch: connection.epoch });
+        self.end_present(
+            number,
+            End::Displaced {
+                by_epoch: connection.epoch,
+            },
+        );
         let opened = Opened {
             queued: self.queues.waiting_for(number),
             highest_epoch: account.highest_epoch,
@@ -96,7 +119,13 @@ impl Writer {
         if is_changed {
             self.keep(tables, number, account)?;
         }
-        self.present.insert(number, super::Present { connection, fresh: Vec::new() });
+        self.present.insert(
+            number,
+            super::Present {
+                connection,
+                fresh: Vec::new(),
+            },
+        );
         Ok(Ok(opened))
     }
 
@@ -112,12 +141,21 @@ impl Writer {
             Err(NotAllowed::Pin) => return Ok(Err(Refusal::PinMismatch)),
             Err(NotAllowed::Taken) => return Ok(Err(Refusal::Taken)),
         };
-        let Registered { account, credential_replaced, identity_replaced } = registered;
+        let Registered {
+            account,
+            credential_replaced,
+            identity_replaced,
+        } = registered;
         if identity_replaced {
             keys::drop_all(tables, number)?;
         }
         if credential_replaced {
-            self.end_present(number, End::Displaced { by_epoch: account.highest_epoch });
+            self.end_present(
+                number,
+                End::Displaced {
+                    by_epoch: account.highest_epoch,
+                },
+            );
         }
         if existing.as_ref() != Some(&account) {
             self.keep(tables, number, account)?;
@@ -127,7 +165,9 @@ impl Writer {
 
     fn deregister(&mut self, tables: &mut Tables<'_>, number: Number, credential_hash: &[u8; 32], pin: Option<Pin>) -> Answer<()> {
         let account = self.account(number).filter(|account| account.has_credential(credential_hash));
-        let Some(account) = account else { return Ok(Err(Refusal::Unauthenticated)) };
+        let Some(account) = account else {
+            return Ok(Err(Refusal::Unauthenticated));
+        };
         if account.has_pin() && !pin.is_some_and(|pin| pin.matches(&account)) {
             return Ok(Err(Refusal::PinMismatch));
         }
@@ -140,9 +180,17 @@ impl Writer {
         Ok(Ok(()))
     }
 
-    fn publish(&mut self, tables: &mut Tables<'_>, number: Number, credential_hash: &[u8; 32], request: PublishKeysRequest) -> Answer<KeyCounts> {
+    fn publish(
+        &mut self,
+        tables: &mut Tables<'_>,
+        number: Number,
+        credential_hash: &[u8; 32],
+        request: PublishKeysRequest,
+    ) -> Answer<KeyCounts> {
         let account = self.account(number).filter(|account| account.has_credential(credential_hash));
-        let Some(mut account) = account else { return Ok(Err(Refusal::Unauthenticated)) };
+        let Some(mut account) = account else {
+            return Ok(Err(Refusal::Unauthenticated));
+        };
         let now_s = self.now_ms / 1_000;
         keys::drop_expired(tables, number, &mut account, now_s)?;
         let lifetime_s = match request.one_time_ttl_seconds {
@@ -158,7 +206,9 @@ impl Writer {
     }
 
     fn count(&mut self, tables: &mut Tables<'_>, number: Number) -> Answer<KeyCounts> {
-        let Some(mut account) = self.account(number) else { return Ok(Err(Refusal::Unauthenticated)) };
+        let Some(mut account) = self.account(number) else {
+            return Ok(Err(Refusal::Unauthenticated));
+        };
         let counts = |account: &Account| account.counts();
         if keys::drop_expired(tables, number, &mut account, self.now_ms / 1_000)? {
             self.keep(tables, number, account.clone())?;
@@ -167,7 +217,9 @@ impl Writer {
     }
 
     fn fetch(&mut self, tables: &mut Tables<'_>, number: Number) -> Answer<Bundle> {
-        let Some(mut account) = self.account(number) else { return Ok(Err(Refusal::NotRegistered)) };
+        let Some(mut account) = self.account(number) else {
+            return Ok(Err(Refusal::NotRegistered));
+        };
         let before = account.counts();
         let was_low = account.keys_are_low(&self.shared.limits);
         let bundle = keys::take_bundle(tables, &mut self.spent, number, &mut account, self.now_ms / 1_000)?;

@@ -11,7 +11,12 @@ use crate::store::queue::Submitted;
 use crate::store::{self, Tables};
 
 impl Writer {
-    pub(super) fn submit(&mut self, tables: &mut Tables<'_>, connection: Arc<Connection>, envelopes: Vec<Envelope>) -> Result<(), store::Error> {
+    pub(super) fn submit(
+        &mut self,
+        tables: &mut Tables<'_>,
+        connection: Arc<Connection>,
+        envelopes: Vec<Envelope>,
+    ) -> Result<(), store::Error> {
         if !self.is_present(&connection) {
             return Ok(());
         }
@@ -21,7 +26,10 @@ impl Writer {
             // Shares the frame's memory.
             let envelope_id = envelope.id.clone();
             let verdict = self.submit_one(tables, connection.number, envelope, &mut verdicts)?;
-            outcomes.push(Outcome { envelope_id, verdict: verdict.into() });
+            outcomes.push(Outcome {
+                envelope_id,
+                verdict: verdict.into(),
+            });
         }
         let shared = Arc::clone(&self.shared);
         self.after(move || {
@@ -31,7 +39,13 @@ impl Writer {
         Ok(())
     }
 
-    fn submit_one(&mut self, tables: &mut Tables<'_>, sender: Number, envelope: Envelope, verdicts: &mut Verdicts) -> Result<Verdict, store::Error> {
+    fn submit_one(
+        &mut self,
+        tables: &mut Tables<'_>,
+        sender: Number,
+        envelope: Envelope,
+        verdicts: &mut Verdicts,
+    ) -> Result<Verdict, store::Error> {
         let Some(recipient) = Number::parse(&envelope.recipient) else {
             verdicts.malformed += 1;
             return Ok(Verdict::Malformed);

@@ -1,0 +1,16 @@
+//! The relay over real sockets: what it promises its clients.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod boundary;
+mod durability;
+mod hostile;
+mod keys;
+mod limits;
+mod registration;
+mod streams;
+mod support;
