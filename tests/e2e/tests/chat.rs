@@ -43,6 +43,7 @@ async fn a_message_travels_both_ways_with_its_ticks() -> Result<()> {
     );
     world.no_events_wait().await?;
     world.check_events()?;
+    assert_eq!(world.receiver.deliveries().len(), 4, "a message and three statuses, each once");
     assert_eq!(
         world.receiver.verify_tokens().last(),
         Some(&world.business.number().verify_token),

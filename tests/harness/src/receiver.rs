@@ -332,17 +332,19 @@ pub fn messages(deliveries: &[Delivery], from: &str) -> Vec<Message> {
     messages
 }
 
-/// The acknowledged statuses of a message, in order.
+/// The acknowledged statuses of a message, in order. An event that came again, byte for byte, counts once.
 #[must_use]
 pub fn statuses(deliveries: &[Delivery], wamid: &str) -> Vec<String> {
-    let acknowledged = deliveries
-        .iter()
-        .filter(|delivery| delivery.is_acknowledged())
-        .filter_map(Delivery::status);
-    acknowledged
-        .filter(|status| status.id == wamid)
-        .map(|status| status.status)
-        .collect()
+    let mut bodies: Vec<&[u8]> = Vec::new();
+    let mut statuses = Vec::new();
+    for delivery in deliveries.iter().filter(|delivery| delivery.is_acknowledged()) {
+        let status = delivery.status().filter(|status| status.id == wamid);
+        if let Some(status) = status.filter(|_| !bodies.contains(&delivery.body.as_slice())) {
+            bodies.push(&delivery.body);
+            statuses.push(status.status);
+        }
+    }
+    statuses
 }
 
 fn summary(delivery: &Delivery) -> String {
