@@ -100,7 +100,7 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Command, GraphEr
             "recipient_identity_key_hash is not served yet; the message was not sent.",
         ));
     }
-    let (to, input) = addressee(request.to, request.recipient)?;
+    let (to, input) = addressee(request.to, &request.recipient)?;
     let (body, quoted) = match text(request.kind, "type")?.as_deref() {
         None => (text_body(request.text)?, quoted(request.context)?),
         Some(kind) if kind.eq_ignore_ascii_case("text") => (text_body(request.text)?, quoted(request.context)?),
@@ -172,7 +172,7 @@ fn mark_read(status: &str, message_id: Scalar<'_>, typing: Object<TypingMember<'
     Ok(Command::MarkRead { message, typing })
 }
 
-fn addressee(to: Scalar<'_>, recipient: Scalar<'_>) -> Result<(PhoneNumber, String), GraphError> {
+fn addressee(to: Scalar<'_>, recipient: &Scalar<'_>) -> Result<(PhoneNumber, String), GraphError> {
     match text(to, "to")? {
         Some(to) => Ok((recipient::parse(&to)?, to.into_owned())),
         None if matches!(recipient, Scalar::Absent) => Err(GraphError::missing("to is required.")),

@@ -1,0 +1,105 @@
+//! A number that keeps what it is asked for and refuses on request.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::Semaphore;
+use waxseal_sidecar::message::{Accepted, Engine, IdempotencyKey, NumberFacts, Outbound, OutboundBody, Refusal, Wamid};
+
+/// What a number was asked for, in words.
+#[derive(Default)]
+pub struct Asked(Mutex<Vec<String>>);
+
+impl Asked {
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    fn push(&self, what: String) {
+        self.0.lock().unwrap().push(what);
+    }
+}
+
+pub struct Fake {
+    pub asked: Asked,
+    /// A message is accepted when it gets a permit.
+    pub gate: Arc<Semaphore>,
+    /// Calls that wait at the gate.
+    pub waiting: AtomicUsize,
+    accepted: AtomicUsize,
+    keys: Mutex<HashMap<[u8; 32], (IdempotencyKey, Wamid)>>,
+}
+
+impl Fake {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            asked: Asked::default(),
+            gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            waiting: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
+            keys: Mutex::default(),
+        })
+    }
+}
+
+/// These recipients are refused.
+pub const REFUSED: [(&str, Refusal); 7] = [
+    ("15550190", Refusal::Unavailable),
+    ("15550191", Refusal::Overloaded),
+    ("15550192", Refusal::UnknownMessage),
+    ("15550193", Refusal::NotRegistered),
+    ("15550194", Refusal::Internal),
+    ("15550100", Refusal::ToSelf),
+    ("15550195", Refusal::IdempotencyMismatch),
+];
+
+impl Engine for Fake {
+    async fn send(&self, message: Outbound) -> Result<Accepted, Refusal> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        drop(self.gate.acquire().await);
+        if let Some((_, refusal)) = REFUSED.iter().find(|(to, _)| *to == message.to.wa_id()) {
+            return Err(*refusal);
+        }
+        let number = self.accepted.fetch_add(1, Ordering::SeqCst);
+        let wamid = Wamid::from_token(format!("message {number}").as_bytes()).unwrap();
+        if let Some(key) = message.idempotency_key {
+            let mut keys = self.keys.lock().unwrap();
+            let (known, wamid) = keys.entry(key.key).or_insert((key, wamid.clone()));
+            if known.fingerprint != key.fingerprint {
+                return Err(Refusal::IdempotencyMismatch);
+            }
+            return Ok(Accepted { wamid: wamid.clone() });
+        }
+        let what = match &message.body {
+            OutboundBody::Text { body, .. } => body.reveal().to_owned(),
+            OutboundBody::Reaction { message, emoji } => format!("{} on {}", emoji.reveal(), message.as_str()),
+        };
+        self.asked.push(format!("{}: {what}", message.to.reveal()));
+        Ok(Accepted { wamid })
+    }
+
+    async fn mark_read(&self, message: Wamid, typing: bool) -> Result<(), Refusal> {
+        if message.as_str() == "wamid.expired" {
+            return Err(Refusal::UnknownMessage);
+        }
+        self.asked.push(format!("read {} {typing}", message.as_str()));
+        Ok(())
+    }
+
+    fn facts(&self) -> NumberFacts {
+        NumberFacts {
+            phone_number: "+15550100".to_owned(),
+            phone_number_id: "106540352242922".to_owned(),
+            waba_id: "102290129340398".to_owned(),
+            display_name: "Sample Shop".to_owned(),
+            connected: true,
+            pin_enabled: true,
+            webhook_url: None,
+        }
+    }
+}
