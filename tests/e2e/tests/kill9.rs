@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use rand::Rng as _;
 use waxseal_e2e::{Business, PATIENCE, World};
-use waxseal_harness::receiver::Delivery;
+use waxseal_harness::{
+    receiver::Delivery,
+    redis::{AppendOnly, RedisOptions, RedisServer},
+};
 
 const ROUNDS: usize = 6;
 const LONGEST_LIFE: Duration = Duration::from_millis(1_200);
@@ -38,7 +41,20 @@ async fn send_on(business: Business, to: String, stop: Arc<AtomicBool>) -> Ledge
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_accepted_is_lost_and_nothing_comes_twice() -> Result<()> {
-    let mut world = World::start().await?;
+    kill_again_and_again(World::start().await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_with_redis() -> Result<()> {
+    let options = RedisOptions {
+        appendonly: AppendOnly::EverySecond,
+        ..RedisOptions::default()
+    };
+    let redis = RedisServer::start(options).await?;
+    kill_again_and_again(World::with(|options| options.redis(redis.url())).await?).await
+}
+
+async fn kill_again_and_again(mut world: World) -> Result<()> {
     let (consumer, mut chat) = world.online().await?;
     chat.say("to the business 000000")?;
     world.receiver.wait_for_messages(consumer.number(), 1, PATIENCE).await?;

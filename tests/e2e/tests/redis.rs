@@ -83,7 +83,8 @@ async fn nothing_about_a_consumer_can_be_read_from_redis_the_logs_or_the_relay()
     let hits = words.tree(&state.join("relay"))?;
     ensure!(hits.is_empty(), "the relay stores text: {hits:?}");
 
-    // The search does find what is there.
+    // The search does find what is there: the consumer's own folder, and a planted file.
+    ensure!(!both.tree(&state.join("consumers"))?.is_empty());
     std::fs::write(redis.dir().join("planted"), format!("x{to_consumer}"))?;
     ensure!(both.tree(redis.dir())?.len() == 1);
 
