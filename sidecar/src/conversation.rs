@@ -23,3 +23,6 @@ mod status;
 
 /// How many lanes a number has. Fixed: the lane of a consumer is part of the names in the store.
 pub const LANES: u8 = 8;
+
+#[cfg(test)]
+mod tests;
