@@ -7,8 +7,29 @@ use waxseal_content::PhoneNumber;
 use waxseal_store::Durability;
 use zeroize::Zeroizing;
 
-/// A secret text: tokens, app secret, PIN. Zeroized when dropped; no `Debug`.
-pub type Secret = Zeroizing<String>;
+/// A secret text: a token, an app secret, a PIN. Wiped when dropped; has no `Debug`, `Display` or `Serialize`.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text over.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text. Whoever calls this answers for where it goes.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text.to_owned())
+    }
+}
 
 /// Everything one sidecar process serves.
 pub struct Config {

@@ -95,6 +95,8 @@ pub struct Number {
 struct Handle {
     events: mpsc::Sender<Event>,
     wake: Arc<Notify>,
+    /// About how many accepted messages wait.
+    waiting: Arc<AtomicU64>,
 }
 
 /// What all numbers of a sidecar share.
@@ -126,9 +128,15 @@ impl Number {
         keys::rotate(&mut custody, now)?;
         let shared = Arc::new(shared(&config, &custody, names, Arc::clone(&surroundings.metrics)));
         let transport: Arc<dyn Transport> = Arc::new(
-            RelayAccount::new(&surroundings.relay_url, &config.phone_number, *custody.keys.credential, config.pin.clone()).map_err(Error::Relay)?,
+            RelayAccount::new(
+                &surroundings.relay_url,
+                &config.phone_number,
+                *custody.keys.credential,
+                config.pin.clone(),
+            )
+            .map_err(Error::Relay)?,
         );
-        let hooks = hooks::Hooks::new(config.webhook.as_ref(), &config.app_secret)?;
+        let hooks = hooks::Hooks::new(config.webhook.as_ref(), config.app_secret.reveal())?;
         let epoch = custody.keys.epoch;
 
         let mut lanes = Vec::new();
@@ -136,6 +144,12 @@ impl Number {
         for (lane, claim) in (0..LANES).zip(claims) {
             let (events, inbox) = mpsc::channel(LANE_EVENTS);
             let wake = Arc::new(Notify::new());
+            let queued = surroundings
+                .store
+                .queue_len(&shared.names.accepted(lane))
+                .await
+                .map_err(Error::Claim)?;
+            let waiting = Arc::new(AtomicU64::new(queued));
             let mut core = Core::new(Arc::clone(&shared), lane, claim.epoch, claim.seq);
             core.rolled_back = claim.lost;
             let outfit = Outfit {
@@ -145,10 +159,11 @@ impl Number {
                 poster: Arc::<hooks::Hooks>::clone(&hooks),
                 cores: Arc::clone(&surroundings.cores),
                 wake: Arc::clone(&wake),
+                waiting: Arc::clone(&waiting),
                 stop: surroundings.stop.clone(),
             };
             actors.push(Lane::new(outfit, core, inbox, events.downgrade()));
-            lanes.push(Handle { events, wake });
+            lanes.push(Handle { events, wake, waiting });
         }
         let number = Arc::new(Self {
             facts: facts(&config),
@@ -177,7 +192,10 @@ impl Number {
         let stop = &surroundings.stop;
         tasks.spawn(link::run(Arc::clone(&number), stop.clone()));
         tasks.spawn(retention::run(Arc::clone(&number), stop.clone()));
-        let (hooks, senders) = (Arc::clone(&number.hooks), number.lanes.iter().map(|lane| lane.events.clone()).collect::<Vec<_>>());
+        let (hooks, senders) = (
+            Arc::clone(&number.hooks),
+            number.lanes.iter().map(|lane| lane.events.clone()).collect::<Vec<_>>(),
+        );
         let stop = stop.clone();
         tasks.spawn(async move {
             tokio::select! {
@@ -238,7 +256,10 @@ impl Engine for Number {
     }
 
     fn facts(&self) -> NumberFacts {
-        NumberFacts { connected: self.is_linked(), ..self.facts.clone() }
+        NumberFacts {
+            connected: self.is_linked(),
+            ..self.facts.clone()
+        }
     }
 }
 
@@ -258,7 +279,11 @@ async fn claim(store: &Store, names: &Names, custody: &mut Custody) -> Result<Ve
         // A store that remembers less than custody has lost what was done since: sessions in it may be older than what was sent.
         let lost = claim.previous_epoch < remembered;
         custody.keys.epoch = custody.keys.epoch.max(claim.epoch);
-        claims.push(Claimed { epoch: claim.epoch, seq: claim.seq, lost });
+        claims.push(Claimed {
+            epoch: claim.epoch,
+            seq: claim.seq,
+            lost,
+        });
     }
     custody.save()?;
     Ok(claims)
@@ -268,9 +293,15 @@ fn shared(config: &config::Number, custody: &Custody, names: Names, metrics: Arc
     let keys = &custody.keys;
     let retention = config.retention.duration();
     let private = |entries: &[custody::PreKeyEntry]| -> HashMap<u32, PrivateRecord> {
-        entries.iter().map(|entry| (entry.id, PrivateRecord::from_bytes(&entry.record))).collect()
+        entries
+            .iter()
+            .map(|entry| (entry.id, PrivateRecord::from_bytes(&entry.record)))
+            .collect()
     };
-    let signed_keys = SignedKeys { signed: private(&keys.signed_pre_keys), last_resort: private(&keys.last_resort_keys) };
+    let signed_keys = SignedKeys {
+        signed: private(&keys.signed_pre_keys),
+        last_resort: private(&keys.last_resort_keys),
+    };
     Shared {
         number: config.phone_number.clone(),
         display_name: Text::from(config.display_name.as_str()),
@@ -284,7 +315,10 @@ fn shared(config: &config::Number, custody: &Custody, names: Names, metrics: Arc
         signed_keys: RwLock::new(signed_keys),
         retention,
         keep_content: config.deletion == config::Deletion::AtExpiry,
-        webhook_window: config.webhook.as_ref().map_or(retention, |webhook| webhook.retry_window.max(Duration::from_secs(1))),
+        webhook_window: config
+            .webhook
+            .as_ref()
+            .map_or(retention, |webhook| webhook.retry_window.max(Duration::from_secs(1))),
         bodies: Account::new(&facts(config)),
         metrics,
     }
@@ -297,7 +331,7 @@ fn facts(config: &config::Number) -> NumberFacts {
         waba_id: config.waba_id.clone(),
         display_name: config.display_name.clone(),
         connected: false,
-        pin_enabled: !config.pin.is_empty(),
+        pin_enabled: !config.pin.reveal().is_empty(),
         webhook_url: config.webhook.as_ref().map(|webhook| webhook.url.clone()),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         self, Api,
         admin::{Admin, Check},
     },
-    config::{Config, StoreLocation},
+    config::{self, Config, StoreLocation},
     metrics::Metrics,
     number::{self, Number, Surroundings},
 };
@@ -76,10 +76,13 @@ impl Sidecar {
         waxseal_signal::self_test().map_err(Error::SelfTest)?;
         let api_listener = listen(config.api_listen).await?;
         let admin_listener = listen(config.admin_listen).await?;
-        let options = Options { durability: config.durability, ..Options::default() };
+        let options = Options {
+            durability: config.durability,
+            ..Options::default()
+        };
         let store = match &config.store {
             StoreLocation::Embedded(path) => Store::open_embedded(path, options).await?,
-            StoreLocation::Redis(url) => Store::open_redis(url, options).await?,
+            StoreLocation::Redis(url) => Store::open_redis(url.reveal(), options).await?,
         };
         let mut registry = waxseal_telemetry::metrics::registry(env!("CARGO_PKG_VERSION"));
         let metrics = Metrics::register(registry.sub_registry_with_prefix("sidecar"));
@@ -88,7 +91,9 @@ impl Sidecar {
             store: store.clone(),
             relay_url: config.relay_url.clone(),
             metrics,
-            cores: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))),
+            cores: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            )),
             stop: stop.clone(),
         };
         let mut tasks = JoinSet::new();
@@ -98,23 +103,42 @@ impl Sidecar {
             let phone_number_id = number.phone_number_id.clone();
             let tokens: Vec<_> = number.tokens.clone();
             let started = Number::start(number, &surroundings, &mut tasks).await;
-            let started = started.map_err(|source| Error::Number { phone_number_id: phone_number_id.clone(), source })?;
-            api = api.with_number(&phone_number_id, Arc::clone(&started), tokens.iter().map(|token| token.as_str()));
+            let started = started.map_err(|source| Error::Number {
+                phone_number_id: phone_number_id.clone(),
+                source,
+            })?;
+            api = api.with_number(&phone_number_id, Arc::clone(&started), tokens.iter().map(config::Secret::reveal));
             numbers.push(started);
         }
         let closing = CancellationToken::new();
         let mut servers = JoinSet::new();
-        let addresses = (local(&api_listener, config.api_listen)?, local(&admin_listener, config.admin_listen)?);
+        let addresses = (
+            local(&api_listener, config.api_listen)?,
+            local(&admin_listener, config.admin_listen)?,
+        );
         let api = Arc::new(api);
         servers.spawn(api::serve(api_listener, api, closing.clone()));
-        let desk = Arc::new(Desk { numbers: numbers.clone(), store: store.clone(), registry: Mutex::new(registry) });
+        let desk = Arc::new(Desk {
+            numbers: numbers.clone(),
+            store: store.clone(),
+            registry: Mutex::new(registry),
+        });
         let admin_stop = stop.clone();
         tasks.spawn(async move {
             if let Err(error) = api::admin::serve(admin_listener, desk, admin_stop).await {
                 tracing::error!(%error, "the admin port ended");
             }
         });
-        Ok(Running { api: addresses.0, admin: addresses.1, numbers, store, closing, stop, servers, tasks })
+        Ok(Running {
+            api: addresses.0,
+            admin: addresses.1,
+            numbers,
+            store,
+            closing,
+            stop,
+            servers,
+            tasks,
+        })
     }
 }
 
@@ -148,7 +172,12 @@ impl Running {
     /// Waits until nothing accepted is on its way to the relay any more.
     async fn drained(&self) {
         for number in &self.numbers {
-            while number.is_linked() && number.status().await.is_ok_and(|status| status.waiting_outbound + status.unacknowledged > 0) {
+            while number.is_linked()
+                && number
+                    .status()
+                    .await
+                    .is_ok_and(|status| status.waiting_outbound + status.unacknowledged > 0)
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -165,10 +194,20 @@ struct Desk {
 impl Admin for Desk {
     async fn checks(&self) -> Vec<Check> {
         let store = self.store.ping().await.map_err(|error| error.to_string());
-        let mut checks = vec![Check { name: "store".to_owned(), state: store }];
+        let mut checks = vec![Check {
+            name: "store".to_owned(),
+            state: store,
+        }];
         for number in &self.numbers {
-            let state = if number.is_linked() { Ok(()) } else { Err("not linked to the relay".to_owned()) };
-            checks.push(Check { name: format!("relay/{}", number.id()), state });
+            let state = if number.is_linked() {
+                Ok(())
+            } else {
+                Err("not linked to the relay".to_owned())
+            };
+            checks.push(Check {
+                name: format!("relay/{}", number.id()),
+                state,
+            });
         }
         checks
     }

@@ -9,7 +9,7 @@ use waxseal_crds::{
     declared::{self, Retention},
     v1alpha1::{ContentDeletion, DurabilityMode},
 };
-use waxseal_sidecar::config;
+use waxseal_sidecar::config::{self, Secret};
 use waxseal_store::Durability;
 use zeroize::Zeroizing;
 
@@ -101,7 +101,7 @@ impl Wiring<'_> {
         source_url: &str,
     ) -> anyhow::Result<config::Config> {
         let store = match self.redis {
-            Some(url) => config::StoreLocation::Redis(Zeroizing::new(url.to_owned())),
+            Some(url) => config::StoreLocation::Redis(Secret::from(url)),
             None => config::StoreLocation::Embedded(self.state.store_file()),
         };
         Ok(config::Config {
@@ -125,12 +125,12 @@ impl Wiring<'_> {
             phone_number_id: number.phone_number_id.clone(),
             waba_id: number.business_account_id.clone(),
             display_name: number.display_name.clone(),
-            pin: number.pin.clone(),
-            tokens: number.tokens.clone(),
-            app_secret: number.app_secret.clone(),
+            pin: Secret::from(number.pin.as_str()),
+            tokens: number.tokens.iter().map(|token| Secret::from(token.as_str())).collect(),
+            app_secret: Secret::from(number.app_secret.as_str()),
             webhook: Some(config::Webhook {
                 url: target.url.clone(),
-                verify_token: target.verify_token.clone(),
+                verify_token: Secret::from(target.verify_token.as_str()),
                 timeout: target.timeout,
                 retry_window: number.webhook_retry_window,
             }),

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
 
@@ -56,8 +56,13 @@ const MAX_PARKED: usize = 2048;
 const MAX_PARKED_EACH: usize = 128;
 const PAGE: usize = 128;
 /// Webhooks of one lane.
-const LINE: line::Config =
-    line::Config { entries: 1024, entries_per_peer: 64, concurrency: 16, backoff: Backoff::EVENT, probe_backoff: Backoff::ENDPOINT };
+const LINE: line::Config = line::Config {
+    entries: 1024,
+    entries_per_peer: 64,
+    concurrency: 16,
+    backoff: Backoff::EVENT,
+    probe_backoff: Backoff::ENDPOINT,
+};
 const DEADLINE_CHECK: Duration = Duration::from_secs(5);
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(2);
@@ -124,6 +129,8 @@ pub struct Outfit {
     pub cores: Arc<Semaphore>,
     /// Told when a message was accepted.
     pub wake: Arc<Notify>,
+    /// About how many accepted messages wait; accepting counts up, reading the queue to its end sets it right.
+    pub waiting: Arc<AtomicU64>,
     /// Told to stop.
     pub stop: CancellationToken,
 }
@@ -178,7 +185,10 @@ impl Lane {
             events,
             sender,
             link: None,
-            input: Input { may_repeat: true, ..Input::default() },
+            input: Input {
+                may_repeat: true,
+                ..Input::default()
+            },
             jobs: VecDeque::new(),
             job_cursor: EntryId::ZERO,
             more_jobs: true,
@@ -306,13 +316,20 @@ impl Lane {
                 after = entry;
                 let stored: Option<Outgoing> = core::open(&self.outfit.shared, Class::Message, &queue, &sealed);
                 let Some(stored) = stored else { continue };
-                let (Some(envelope_id), Ok(to)) = (EnvelopeId::from_slice(&stored.envelope_id), PhoneNumber::parse(&stored.to)) else { continue };
+                let (Some(envelope_id), Ok(to)) = (EnvelopeId::from_slice(&stored.envelope_id), PhoneNumber::parse(&stored.to)) else {
+                    continue;
+                };
                 if stored.expires_at_ms <= now_ms() {
                     self.input.lapsed.push(envelope_id);
                 } else {
                     envelopes.push(outbound::envelope(&stored, now_ms()));
                 }
-                let waiting = Waiting { entry, to, tracked: stored.tracked, opaque: stored.opaque.map(Text::new) };
+                let waiting = Waiting {
+                    entry,
+                    to,
+                    tracked: stored.tracked,
+                    opaque: stored.opaque.map(Text::new),
+                };
                 self.core.recall(envelope_id, waiting);
             }
             self.emit(Emit::Submit(envelopes));
@@ -361,7 +378,9 @@ impl Lane {
                     let more = entries.len() == PAGE;
                     let mut page = Vec::with_capacity(entries.len());
                     for (id, sealed) in entries {
-                        match core::open::<StoredEvent>(&self.outfit.shared, Class::Webhook, &queue, &sealed).and_then(|event| entry(id, event)) {
+                        match core::open::<StoredEvent>(&self.outfit.shared, Class::Webhook, &queue, &sealed)
+                            .and_then(|event| entry(id, event))
+                        {
                             Some(entry) => page.push(entry),
                             None => self.input.finished.push(id),
                         }
@@ -392,7 +411,9 @@ impl Lane {
             if due.len() == PAGE {
                 self.next_deadline_check = now;
             }
-            self.input.expired.extend(due.iter().filter_map(|(member, _)| MessageId::from_slice(member)));
+            self.input
+                .expired
+                .extend(due.iter().filter_map(|(member, _)| MessageId::from_slice(member)));
         }
     }
 
@@ -407,7 +428,13 @@ impl Lane {
             return Ok(());
         }
         let may_repeat = self.input.may_repeat;
-        let mut input = std::mem::replace(&mut self.input, Input { may_repeat, ..Input::default() });
+        let mut input = std::mem::replace(
+            &mut self.input,
+            Input {
+                may_repeat,
+                ..Input::default()
+            },
+        );
         let mut loaded = Loaded::new();
         let mut keys = self.core.needs(&input);
         let mut delay = RETRY_FIRST;
@@ -471,8 +498,16 @@ impl Lane {
         self.emit(Emit::Acknowledge(settled.acks));
         let now = now_ms();
         for (id, event) in settled.events {
-            let payload = Post { event_id: event.event_id, body: event.body };
-            let entry = line::Entry { id, peer: PeerTag(event.peer), until_ms: event.window_end_ms, payload };
+            let payload = Post {
+                event_id: event.event_id,
+                body: event.body,
+            };
+            let entry = line::Entry {
+                id,
+                peer: PeerTag(event.peer),
+                until_ms: event.window_end_ms,
+                payload,
+            };
             self.line.offer(entry, now);
         }
         for id in &input.finished {
@@ -504,7 +539,10 @@ fn entry(id: EntryId, event: StoredEvent) -> Option<line::Entry<EntryId, Post>> 
         id,
         peer: PeerTag(event.peer.try_into().ok()?),
         until_ms: event.window_end_ms,
-        payload: Post { event_id: event.event_id.try_into().ok()?, body: event.body.into() },
+        payload: Post {
+            event_id: event.event_id.try_into().ok()?,
+            body: event.body.into(),
+        },
     })
 }
 

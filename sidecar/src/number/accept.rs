@@ -1,6 +1,6 @@
 //! Accepting what the business sends: durable first, then the answer.
 
-use std::time::SystemTime;
+use std::{sync::atomic::Ordering, time::SystemTime};
 
 use bytes::Bytes;
 use waxseal_content::{Body, Context, MessageId, Payload, PhoneNumber, ReceiptKind};
@@ -17,6 +17,8 @@ use crate::{
     message::{Accepted, IdempotencyKey, Outbound, OutboundBody, Refusal, Wamid},
 };
 
+/// Accepted messages that may wait in one lane, for example while the relay is away; more are refused until some have left.
+const MAX_WAITING: u64 = 10_000;
 /// A typing indicator is worth nothing after this.
 const TYPING_MS: u64 = 25_000;
 
@@ -28,6 +30,10 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
     let now = Moment::of(SystemTime::now());
     let peer = shared.blind.of(message.to.reveal());
     let lane = id::lane_of(&peer);
+    let handle = number.lanes.get(usize::from(lane)).ok_or(Refusal::Internal)?;
+    if handle.waiting.load(Ordering::Relaxed) >= MAX_WAITING {
+        return Err(Refusal::Overloaded);
+    }
     let message_id = id::message_id(lane, &mut rand::rng());
     let wamid = id::wamid(&shared.tokens, &peer, message_id);
     let context = match &message.quoted {
@@ -36,7 +42,10 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
     };
     let body = match message.body {
         OutboundBody::Text { body, preview_url } => Body::Text { body, preview_url },
-        OutboundBody::Reaction { message, emoji } => Body::Reaction { message_id: of_peer(number, &peer, &message)?, emoji },
+        OutboundBody::Reaction { message, emoji } => Body::Reaction {
+            message_id: of_peer(number, &peer, &message)?,
+            emoji,
+        },
     };
     let payload = Payload::new(shared.number.clone(), message.to.clone(), message_id, now.ms, body)
         .named(Some(shared.display_name.clone()))
@@ -64,26 +73,49 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
     let names = &shared.names;
     let (kept_key, queue, agenda) = (names.message(message_id), names.accepted(lane), names.deadlines(lane));
     let mut ops = vec![
-        Op::Put { value: seal(number, &kept_key, &kept, now)?, key: kept_key.clone(), ttl },
-        Op::Append { value: seal(number, &queue, &job, now)?, queue, ttl },
-        Op::Schedule { agenda, member: Bytes::copy_from_slice(message_id.as_bytes()), due_ms: expires_at_ms, ttl },
+        Op::Put {
+            value: seal(number, &kept_key, &kept, now)?,
+            key: kept_key.clone(),
+            ttl,
+        },
+        Op::Append {
+            value: seal(number, &queue, &job, now)?,
+            queue,
+            ttl,
+        },
+        Op::Schedule {
+            agenda,
+            member: Bytes::copy_from_slice(message_id.as_bytes()),
+            due_ms: expires_at_ms,
+            ttl,
+        },
     ];
     // The mark that makes the batch safe to run again, and a repeated request one message.
     let mark = match &message.idempotency_key {
         None => kept_key,
         Some(idempotency) => {
             let key = names.idempotency(&idempotency.key);
-            let answer = Answer { wamid: wamid.as_str().to_owned(), fingerprint: idempotency.fingerprint.to_vec() };
-            ops.push(Op::Put { value: seal(number, &key, &answer, now)?, key: key.clone(), ttl });
+            let answer = Answer {
+                wamid: wamid.as_str().to_owned(),
+                fingerprint: idempotency.fingerprint.to_vec(),
+            };
+            ops.push(Op::Put {
+                value: seal(number, &key, &answer, now)?,
+                key: key.clone(),
+                ttl,
+            });
             key
         }
     };
-    let batch = Batch { fence: None, absent: vec![mark.clone()], ops };
+    let batch = Batch {
+        fence: None,
+        absent: vec![mark.clone()],
+        ops,
+    };
     match number.store.commit(batch).await {
         Ok(Outcome::Applied { .. } | Outcome::AlreadyApplied) => {
-            if let Some(lane) = number.lanes.get(usize::from(lane)) {
-                lane.wake.notify_one();
-            }
+            handle.waiting.fetch_add(1, Ordering::Relaxed);
+            handle.wake.notify_one();
             Ok(Accepted { wamid })
         }
         Ok(Outcome::Exists(_)) => match message.idempotency_key {
@@ -103,7 +135,9 @@ async fn answered_before(number: &Number, key: &Key, idempotency: &IdempotencyKe
     if answer.fingerprint != idempotency.fingerprint {
         return Err(Refusal::IdempotencyMismatch);
     }
-    Wamid::parse(&answer.wamid).map(|wamid| Accepted { wamid }).map_err(|_| Refusal::Internal)
+    Wamid::parse(&answer.wamid)
+        .map(|wamid| Accepted { wamid })
+        .map_err(|_| Refusal::Internal)
 }
 
 /// Tells a consumer that a message was read, and that an answer is being written: both go through the queue like any message, so that
@@ -119,12 +153,23 @@ pub(super) async fn read_mark(number: &Number, wamid: &Wamid, typing: bool) -> R
     let consumer = core::open_peer(shared, &keys[0], &consumer).ok_or(Refusal::UnknownMessage)?.number;
     let now = Moment::of(SystemTime::now());
     let retention_ms = shared.retention_ms();
-    let receipt = Body::Receipt { kind: ReceiptKind::Read, message_ids: vec![read] };
+    let receipt = Body::Receipt {
+        kind: ReceiptKind::Read,
+        message_ids: vec![read],
+    };
     let mut ops = vec![control(number, &peer, &consumer, receipt, now, retention_ms)?];
     if typing {
         ops.push(control(number, &peer, &consumer, Body::Typing, now, TYPING_MS.min(retention_ms))?);
     }
-    match number.store.commit(Batch { fence: None, absent: Vec::new(), ops }).await {
+    match number
+        .store
+        .commit(Batch {
+            fence: None,
+            absent: Vec::new(),
+            ops,
+        })
+        .await
+    {
         Ok(Outcome::Applied { .. } | Outcome::AlreadyApplied) => {
             if let Some(lane) = number.lanes.get(usize::from(id::lane_of(&peer))) {
                 lane.wake.notify_one();
@@ -151,24 +196,42 @@ fn control(number: &Number, peer: &PeerIndex, to: &PhoneNumber, body: Body, now:
         opaque: None,
     };
     let queue = shared.names.accepted(lane);
-    Ok(Op::Append { value: seal(number, &queue, &job, now)?, queue, ttl: shared.retention })
+    Ok(Op::Append {
+        value: seal(number, &queue, &job, now)?,
+        queue,
+        ttl: shared.retention,
+    })
 }
 
 /// The message a `wamid` names, if it belongs to the conversation with `peer`.
 fn of_peer(number: &Number, peer: &PeerIndex, wamid: &Wamid) -> Result<MessageId, Refusal> {
-    id::of_wamid(&number.shared.tokens, wamid).filter(|(of, _)| of == peer).map(|(_, message)| message).ok_or(Refusal::UnknownMessage)
+    id::of_wamid(&number.shared.tokens, wamid)
+        .filter(|(of, _)| of == peer)
+        .map(|(_, message)| message)
+        .ok_or(Refusal::UnknownMessage)
 }
 
 async fn quoted_context(number: &Number, peer: &PeerIndex, quoted: &Wamid) -> Result<Context, Refusal> {
     let message_id = of_peer(number, peer, quoted)?;
-    let own = number.store.get(&[number.shared.names.message(message_id)]).await.map_err(|error| refusal(&error))?;
+    let own = number
+        .store
+        .get(&[number.shared.names.message(message_id)])
+        .await
+        .map_err(|error| refusal(&error))?;
     let from_recipient = own.into_iter().next().flatten().is_none();
-    Ok(Context { message_id, from_recipient, forwarded: false })
+    Ok(Context {
+        message_id,
+        from_recipient,
+        forwarded: false,
+    })
 }
 
 fn seal<M: prost::Message>(number: &Number, key: &Key, value: &M, now: Moment) -> Result<Bytes, Refusal> {
     let plaintext = record::encode(value);
-    let sealed = number.shared.sealer.seal(Class::Message, key.as_str(), 0, &plaintext, now.time, &mut rand::rng());
+    let sealed = number
+        .shared
+        .sealer
+        .seal(Class::Message, key.as_str(), 0, &plaintext, now.time, &mut rand::rng());
     sealed.map(Bytes::from).map_err(|error| {
         tracing::error!(%error, "a message could not be sealed");
         Refusal::Internal
@@ -187,4 +250,3 @@ fn refusal(error: &waxseal_store::Error) -> Refusal {
 pub(super) fn sent_at_ms(job: &Job) -> Option<u64> {
     Payload::decode(&job.payload).ok().map(|payload| payload.sent_at_ms)
 }
-

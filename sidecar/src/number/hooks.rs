@@ -30,16 +30,24 @@ pub(super) struct Hooks {
 impl Hooks {
     pub(super) fn new(webhook: Option<&Webhook>, app_secret: &str) -> Result<Arc<Self>, InvalidEndpoint> {
         let endpoint = match webhook {
-            Some(webhook) => Some((Endpoint::new(&webhook.url, app_secret, webhook.timeout)?, webhook.verify_token.clone())),
+            Some(webhook) => Some((
+                Endpoint::new(&webhook.url, app_secret, webhook.timeout)?,
+                webhook.verify_token.clone(),
+            )),
             None => None,
         };
-        Ok(Arc::new(Self { endpoint, verified: AtomicBool::new(false) }))
+        Ok(Arc::new(Self {
+            endpoint,
+            verified: AtomicBool::new(false),
+        }))
     }
 
     /// Verifies the endpoint, however long it takes; never ends when there is none.
     pub(super) async fn verify(&self) {
-        let Some((endpoint, token)) = &self.endpoint else { return std::future::pending().await };
-        handshake::until_verified(endpoint, token, Backoff::ENDPOINT, |reason| {
+        let Some((endpoint, token)) = &self.endpoint else {
+            return std::future::pending().await;
+        };
+        handshake::until_verified(endpoint, token.reveal(), Backoff::ENDPOINT, |reason| {
             tracing::warn!(%reason, "the webhook is not verified; events wait");
         })
         .await;

@@ -42,9 +42,18 @@ pub(super) fn rotate(custody: &mut Custody, now: SystemTime) -> Result<bool, Err
     custody.keys.next_pre_key_id = pre_keys::next_id(kyber_id);
     let signed = pre_keys::signed(&custody.keys.identity, id, now, &mut rng).map_err(Error::PreKeys)?;
     let kyber = pre_keys::kyber(&custody.keys.identity, kyber_id, now, &mut rng).map_err(Error::PreKeys)?;
-    for (entries, key) in [(&mut custody.keys.signed_pre_keys, signed), (&mut custody.keys.last_resort_keys, kyber)] {
+    for (entries, key) in [
+        (&mut custody.keys.signed_pre_keys, signed),
+        (&mut custody.keys.last_resort_keys, kyber),
+    ] {
         entries.push(entry(key, now));
-        let ages: Vec<_> = entries.iter().map(|entry| pre_keys::Signed { id: entry.id, made: made(entry) }).collect();
+        let ages: Vec<_> = entries
+            .iter()
+            .map(|entry| pre_keys::Signed {
+                id: entry.id,
+                made: made(entry),
+            })
+            .collect();
         let outdated = pre_keys::outdated(&policy, &ages, now);
         entries.retain(|entry| !outdated.contains(&entry.id));
     }
@@ -79,7 +88,11 @@ pub(super) async fn publish(number: &Arc<Number>) -> Result<(), TransportError> 
     let request = {
         let custody = number.custody();
         let last = |entries: &[PreKeyEntry]| {
-            entries.last().map(|entry| SignedKey { id: entry.id, key: entry.public.clone().into(), signature: entry.signature.clone().into() })
+            entries.last().map(|entry| SignedKey {
+                id: entry.id,
+                key: entry.public.clone().into(),
+                signature: entry.signature.clone().into(),
+            })
         };
         PublishKeysRequest {
             signed_pre_key: last(&custody.keys.signed_pre_keys),
@@ -127,7 +140,14 @@ async fn make_one_time(number: &Arc<Number>, count: u32) -> Result<(Vec<OneTimeK
         let _core = number.cores.acquire().await;
         let ops = tokio::task::block_in_place(|| make_chunk(number, chunk, &mut public))?;
         drop(_core);
-        number.store.commit(Batch { fence: None, absent: Vec::new(), ops }).await?;
+        number
+            .store
+            .commit(Batch {
+                fence: None,
+                absent: Vec::new(),
+                ops,
+            })
+            .await?;
     }
     Ok(public)
 }
@@ -139,12 +159,33 @@ fn make_chunk(number: &Number, ids: &[u32], public: &mut (Vec<OneTimeKey>, Vec<S
     for pair in ids.chunks_exact(2) {
         let (ec_record, ec) = pre_keys::one_time_ec(pair[0], &mut rng)?;
         let (kyber_record, kyber) = pre_keys::kyber(&shared.identity, pair[1], now, &mut rng)?;
-        for (key, record) in [(shared.names.one_time_ec(pair[0]), ec_record), (shared.names.one_time_kyber(pair[1]), kyber_record)] {
-            let sealed = shared.sealer.seal(Class::PreKey, key.as_str(), number.epoch.load(Ordering::Relaxed), record.as_bytes(), now, &mut rng)?;
-            ops.push(Op::Put { key, value: sealed.into(), ttl: shared.retention });
+        for (key, record) in [
+            (shared.names.one_time_ec(pair[0]), ec_record),
+            (shared.names.one_time_kyber(pair[1]), kyber_record),
+        ] {
+            let sealed = shared.sealer.seal(
+                Class::PreKey,
+                key.as_str(),
+                number.epoch.load(Ordering::Relaxed),
+                record.as_bytes(),
+                now,
+                &mut rng,
+            )?;
+            ops.push(Op::Put {
+                key,
+                value: sealed.into(),
+                ttl: shared.retention,
+            });
         }
-        public.0.push(OneTimeKey { id: ec.id, key: ec.key.into() });
-        public.1.push(SignedKey { id: kyber.id, key: kyber.key.into(), signature: kyber.signature.into() });
+        public.0.push(OneTimeKey {
+            id: ec.id,
+            key: ec.key.into(),
+        });
+        public.1.push(SignedKey {
+            id: kyber.id,
+            key: kyber.key.into(),
+            signature: kyber.signature.into(),
+        });
     }
     Ok(ops)
 }
@@ -157,9 +198,16 @@ pub(super) async fn upkeep(number: &Arc<Number>) -> Result<(), TransportError> {
             let mut custody = number.custody();
             let rotated = rotate(&mut custody, SystemTime::now());
             if let Ok(true) = rotated {
-                let private = |entries: &[PreKeyEntry]| entries.iter().map(|entry| (entry.id, PrivateRecord::from_bytes(&entry.record))).collect();
-                let fresh =
-                    SignedKeys { signed: private(&custody.keys.signed_pre_keys), last_resort: private(&custody.keys.last_resort_keys) };
+                let private = |entries: &[PreKeyEntry]| {
+                    entries
+                        .iter()
+                        .map(|entry| (entry.id, PrivateRecord::from_bytes(&entry.record)))
+                        .collect()
+                };
+                let fresh = SignedKeys {
+                    signed: private(&custody.keys.signed_pre_keys),
+                    last_resort: private(&custody.keys.last_resort_keys),
+                };
                 *number.shared.signed_keys.write().unwrap_or_else(PoisonError::into_inner) = fresh;
             }
             rotated

@@ -78,9 +78,14 @@ fn raise_epoch(number: &Number, highest: u64) -> bool {
 /// One link, from registration to its end.
 async fn session(number: &Arc<Number>) -> Result<(), Error> {
     let identity = &number.shared.identity;
-    number.transport.register(&identity.public_key().to_bytes(), identity.registration_id()).await?;
+    number
+        .transport
+        .register(&identity.public_key().to_bytes(), identity.registration_id())
+        .await?;
     keys::publish(number).await?;
-    let Link { outgoing, mut incoming, .. } = number.transport.connect(number.epoch.load(Ordering::Relaxed)).await?;
+    let Link {
+        outgoing, mut incoming, ..
+    } = number.transport.connect(number.epoch.load(Ordering::Relaxed)).await?;
     let (emit, emitted) = mpsc::unbounded_channel();
     for lane in &number.lanes {
         let _ = lane.events.send(Event::Linked(emit.clone())).await;

@@ -25,15 +25,31 @@ impl RelayAccount {
     /// # Errors
     /// [`Error::Url`].
     pub fn new(url: &str, number: &PhoneNumber, credential: [u8; 32], pin: Secret) -> Result<Self, Error> {
-        let account = Account { number: number.reveal().to_owned(), credential: Credential::from_bytes(credential) };
-        Ok(Self { client: Client::new(url)?, account, pin })
+        let account = Account {
+            number: number.reveal().to_owned(),
+            credential: Credential::from_bytes(credential),
+        };
+        Ok(Self {
+            client: Client::new(url)?,
+            account,
+            pin,
+        })
     }
 }
 
 impl Transport for RelayAccount {
     fn register<'a>(&'a self, identity_key: &'a [u8], registration_id: u32) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            self.client.register(&self.account, Role::Business, Some(&self.pin), identity_key, registration_id).await.map(drop)
+            self.client
+                .register(
+                    &self.account,
+                    Role::Business,
+                    Some(self.pin.reveal()),
+                    identity_key,
+                    registration_id,
+                )
+                .await
+                .map(drop)
         })
     }
 

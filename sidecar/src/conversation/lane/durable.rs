@@ -35,7 +35,17 @@ type Moved = HashMap<(Key, EntryId), EntryId>;
 
 impl Tail {
     pub(super) fn push(&mut self, batch: Batch, appended: Vec<EntryId>) {
-        let bytes = batch.ops.iter().map(|op| if let Op::Put { value, .. } | Op::Append { value, .. } = op { value.len() } else { 0 }).sum();
+        let bytes = batch
+            .ops
+            .iter()
+            .map(|op| {
+                if let Op::Put { value, .. } | Op::Append { value, .. } = op {
+                    value.len()
+                } else {
+                    0
+                }
+            })
+            .sum();
         self.bytes += bytes;
         self.batches.push_back(Past { batch, appended, bytes });
         while self.batches.len() > TAIL_BATCHES || self.bytes > TAIL_BYTES {
@@ -46,7 +56,9 @@ impl Tail {
 
     /// The index of the batch that follows the one with this sequence.
     fn after(&self, seq: u64) -> Option<usize> {
-        self.batches.iter().position(|past| past.batch.fence.as_ref().is_some_and(|fence| fence.seq == seq + 1))
+        self.batches
+            .iter()
+            .position(|past| past.batch.fence.as_ref().is_some_and(|fence| fence.seq == seq + 1))
     }
 
     /// The batch, naming entries by the places they have now.
@@ -66,7 +78,13 @@ impl Tail {
     fn replayed(&mut self, index: usize, appended: Vec<EntryId>, moved: &mut Moved) {
         let batch = self.renumber(index, moved);
         let Some(past) = self.batches.get_mut(index) else { return };
-        let queues = batch.ops.iter().filter_map(|op| if let Op::Append { queue, .. } = op { Some(queue.clone()) } else { None });
+        let queues = batch.ops.iter().filter_map(|op| {
+            if let Op::Append { queue, .. } = op {
+                Some(queue.clone())
+            } else {
+                None
+            }
+        });
         for ((queue, before), now) in queues.zip(&past.appended).zip(&appended) {
             moved.insert((queue, *before), *now);
         }
@@ -136,8 +154,16 @@ impl Lane {
     /// its sessions are skipped ahead before they send again, so that no message key is used twice.
     pub(super) async fn recover(&mut self, stored_epoch: u64, stored_seq: u64) -> Result<(), End> {
         self.outfit.shared.metrics.rollbacks.inc();
-        let lost = if stored_epoch == self.core.epoch { self.tail.after(stored_seq) } else { None };
-        tracing::warn!(lane = self.core.lane, can_replay = lost.is_some(), "the store has lost commits; recovering");
+        let lost = if stored_epoch == self.core.epoch {
+            self.tail.after(stored_seq)
+        } else {
+            None
+        };
+        tracing::warn!(
+            lane = self.core.lane,
+            can_replay = lost.is_some(),
+            "the store has lost commits; recovering"
+        );
         if let Some(first) = lost
             && self.replay(first).await?
         {

@@ -1,6 +1,6 @@
 //! Accepted messages on their way to the ratchet, and those that wait for a bundle of their consumer.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use tokio::time::Instant;
 use waxseal_content::PhoneNumber;
@@ -29,6 +29,7 @@ impl Lane {
         let queue = self.outfit.shared.names.accepted(self.core.lane);
         let entries = self.range(&queue, self.job_cursor).await?;
         self.more_jobs = entries.len() == PAGE;
+        let at_end = !self.more_jobs;
         for (entry, sealed) in entries {
             self.job_cursor = entry;
             let job: Option<Job> = core::open(&self.outfit.shared, Class::Message, &queue, &sealed);
@@ -43,6 +44,10 @@ impl Lane {
                 true => self.park_one(accepted),
                 false => self.jobs.push_back(accepted),
             }
+        }
+        if at_end {
+            let known = self.jobs.len() + self.parked.values().map(|parked| parked.jobs.len()).sum::<usize>();
+            self.outfit.waiting.store(known as u64, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -63,7 +68,9 @@ impl Lane {
             self.park_one(accepted);
         }
         // What of these consumers had been read already goes behind.
-        let (behind, others) = std::mem::take(&mut self.jobs).into_iter().partition::<Vec<_>, _>(|job| self.parked.contains_key(&job.peer));
+        let (behind, others) = std::mem::take(&mut self.jobs)
+            .into_iter()
+            .partition::<Vec<_>, _>(|job| self.parked.contains_key(&job.peer));
         self.jobs = others.into();
         for accepted in behind {
             self.park_one(accepted);
@@ -101,7 +108,12 @@ impl Lane {
         for (peer, parked) in &mut self.parked {
             if parked.ask_at.is_some_and(|at| at <= now) {
                 parked.ask_at = None;
-                let (peer, number, transport, lane) = (*peer, parked.number.clone(), Arc::clone(&self.outfit.transport), self.sender.clone());
+                let (peer, number, transport, lane) = (
+                    *peer,
+                    parked.number.clone(),
+                    Arc::clone(&self.outfit.transport),
+                    self.sender.clone(),
+                );
                 tokio::spawn(async move {
                     let answer = transport.fetch_bundle(&number).await.map(Box::new);
                     if let Some(lane) = lane.upgrade() {
@@ -149,17 +161,26 @@ impl Lane {
         if parked.more {
             self.read_jobs_again();
         }
-        self.input.hopeless.extend(parked.jobs.into_iter().map(|accepted| (accepted, reason)));
+        self.input
+            .hopeless
+            .extend(parked.jobs.into_iter().map(|accepted| (accepted, reason)));
     }
 }
 
 fn signal_bundle(bundle: &proto::Bundle) -> Option<Bundle> {
-    let signed = |key: &proto::SignedKey| SignedPublicKey { id: key.id, key: key.key.to_vec(), signature: key.signature.to_vec() };
+    let signed = |key: &proto::SignedKey| SignedPublicKey {
+        id: key.id,
+        key: key.key.to_vec(),
+        signature: key.signature.to_vec(),
+    };
     Some(Bundle {
         registration_id: bundle.registration_id,
         identity_key: bundle.identity_key.to_vec(),
         signed_pre_key: signed(bundle.signed_pre_key.as_ref()?),
         kyber_pre_key: signed(bundle.kyber_pre_key.as_ref()?),
-        one_time_ec: bundle.one_time_ec.as_ref().map(|key| OneTimePublicKey { id: key.id, key: key.key.to_vec() }),
+        one_time_ec: bundle.one_time_ec.as_ref().map(|key| OneTimePublicKey {
+            id: key.id,
+            key: key.key.to_vec(),
+        }),
     })
 }
