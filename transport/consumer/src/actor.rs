@@ -7,6 +7,7 @@ mod backoff;
 mod command;
 mod fetches;
 mod link;
+mod outbox;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -19,9 +20,8 @@ use waxseal_protocol::{Account, Client};
 
 pub(crate) use command::Command;
 
-use crate::engine::{Counts, Effects, Engine, Step, Upload, Verdict};
-use crate::state::{keys as names, rows};
-use crate::{Error, Event, Failure, Stop};
+use crate::engine::{Counts, Effects, Engine, Step, Upload};
+use crate::{Error, Event, Stop};
 use backoff::Backoff;
 use command::Answer;
 use fetches::Fetches;
@@ -29,14 +29,9 @@ use link::{Done, Frame, Online};
 
 /// Events that may wait unread before nothing more is taken from the relay.
 const UNREAD: usize = 4_096;
-/// Envelopes on their way to the relay at a time.
-const IN_FLIGHT: usize = 1_024;
-const PAGE: usize = 64;
 /// Commands and frames that go into one commit.
 const GROUP: usize = 128;
 const MAINTENANCE: Duration = Duration::from_secs(3_600);
-/// How long to leave a recipient alone whose queue at the relay is full.
-const FULL_PAUSE: Duration = Duration::from_secs(2);
 
 struct Actor {
     engine: Engine,
@@ -82,7 +77,7 @@ struct Turn {
 pub(crate) fn run(
     engine: Engine,
     client: Client,
-    number: PhoneNumber,
+    number: &PhoneNumber,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
 ) -> Result<impl Future<Output = ()> + Send + 'static, Error> {
@@ -255,23 +250,6 @@ impl Actor {
         Ok(())
     }
 
-    fn outcome(&mut self, turn: &mut Turn, id: EnvelopeId, outcome: link::Outcome) -> Result<(), Error> {
-        let Some(key) = self.in_flight.remove(&id) else { return Ok(()) };
-        let verdict = match outcome {
-            link::Outcome::Accepted => Verdict::Accepted,
-            link::Outcome::UnknownRecipient => Verdict::Failed(Failure::UnknownNumber),
-            link::Outcome::TooLarge => Verdict::Failed(Failure::TooLarge),
-            link::Outcome::Malformed => Verdict::Failed(Failure::Refused),
-            link::Outcome::QueueFull => {
-                // It stays in the outbox; after the pause the outbox is walked from the start.
-                self.pause_until = Some(Instant::now() + FULL_PAUSE);
-                self.cursor = None;
-                return Ok(());
-            }
-        };
-        self.engine.outcome(&mut turn.step, &key, verdict)
-    }
-
     fn prepare(&mut self, turn: &mut Turn, counts: Counts, dial: bool) -> Result<(), Error> {
         let upload = self.engine.prepare_keys(&mut turn.step, counts, turn.now)?;
         if dial || !upload.is_empty() {
@@ -387,29 +365,6 @@ impl Actor {
 
     fn spawn(&mut self, job: impl Future<Output = Done> + Send + 'static) {
         self.jobs.spawn(job);
-    }
-
-    /// Hands stored envelopes to the connection, in order, a bounded number at a time.
-    fn pump(&mut self) -> Result<(), Error> {
-        let Some(online) = &self.online else { return Ok(()) };
-        while self.pause_until.is_none() && self.in_flight.len() < IN_FLIGHT {
-            let page = self.engine.store().page(names::OUTBOX, self.cursor.as_deref(), PAGE)?;
-            let Some((last, _)) = page.last() else { break };
-            self.cursor = Some(last.clone());
-            let mut envelopes = Vec::with_capacity(page.len());
-            for (key, value) in page {
-                let row = <rows::Envelope as prost::Message>::decode(value.as_slice()).map_err(|_| Error::Corrupt)?;
-                let id = EnvelopeId::from_slice(&row.id).ok_or(Error::Corrupt)?;
-                if !self.in_flight.contains_key(&id) {
-                    self.in_flight.insert(id, key);
-                    envelopes.push(link::envelope(row));
-                }
-            }
-            if !envelopes.is_empty() {
-                online.submit(envelopes);
-            }
-        }
-        Ok(())
     }
 }
 

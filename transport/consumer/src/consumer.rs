@@ -43,7 +43,7 @@ impl Consumer {
         let engine = Engine::open(store, options.number, options.name, options.one_time_keys).await?;
         let (commands, command_receiver) = mpsc::channel(COMMANDS);
         let (event_sender, events) = mpsc::channel(EVENTS);
-        let task = tokio::spawn(actor::run(engine, client, number.clone(), command_receiver, event_sender)?);
+        let task = tokio::spawn(actor::run(engine, client, &number, command_receiver, event_sender)?);
         Ok(Self {
             number,
             commands,

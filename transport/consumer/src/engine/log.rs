@@ -24,7 +24,7 @@ impl Engine {
             step,
             to,
             message,
-            rows::Logged {
+            &rows::Logged {
                 outgoing: true,
                 ..logged(to, payload, now)
             },
@@ -32,7 +32,7 @@ impl Engine {
     }
 
     pub(super) fn log_incoming(&mut self, step: &mut Step, from: &PhoneNumber, payload: &Payload, now: SystemTime) -> Result<(), Error> {
-        self.append(step, from, payload.message_id, logged(from, &payload.encode(), now))
+        self.append(step, from, payload.message_id, &logged(from, &payload.encode(), now))
     }
 
     /// Whether this message of this peer is in the log already.
@@ -40,12 +40,12 @@ impl Engine {
         Ok(step.tx.get(&names::log_index(from, false, message))?.is_some())
     }
 
-    fn append(&mut self, step: &mut Step, peer: &PhoneNumber, message: MessageId, row: rows::Logged) -> Result<(), Error> {
+    fn append(&mut self, step: &mut Step, peer: &PhoneNumber, message: MessageId, row: &rows::Logged) -> Result<(), Error> {
         let ordinal = self.counters.log;
         self.counters.log += 1;
         let index = names::log_index(peer, row.outgoing, message);
         step.tx.put(index, ordinal.to_be_bytes().to_vec());
-        step.tx.put_row(names::log(ordinal), &row);
+        step.tx.put_row(names::log(ordinal), row);
         let Some(oldest) = ordinal.checked_sub(KEPT) else { return Ok(()) };
         if let Some(row) = step.tx.row::<rows::Logged>(&names::log(oldest))? {
             if let (Ok(peer), Ok(payload)) = (PhoneNumber::parse(&row.peer), Payload::decode(&row.payload)) {

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use prost::Message;
 
-use super::store::{Changes, Store};
+use super::store::{Changes, Entry, Store};
 use crate::Error;
 
 /// Changes on top of a store.
@@ -48,7 +48,7 @@ impl Transaction {
     }
 
     /// The first entry with the prefix after the key `after`.
-    pub(crate) fn next(&self, prefix: &[u8], after: Option<&[u8]>) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+    pub(crate) fn next(&self, prefix: &[u8], after: Option<&[u8]>) -> Result<Option<Entry>, Error> {
         let mut after = after.map(<[u8]>::to_vec);
         loop {
             let stored = self.store.page(prefix, after.as_deref(), 1)?.pop();

@@ -19,6 +19,7 @@ const CACHE_BYTES: usize = 16 << 20;
 
 type Key = Vec<u8>;
 type Value = Vec<u8>;
+pub(super) type Entry = (Key, Value);
 
 /// What one commit changes: a value to put, or `None` to delete.
 pub(crate) type Changes = BTreeMap<Key, Option<Value>>;
@@ -92,7 +93,7 @@ impl Store {
     }
 
     /// The first `limit` entries whose key starts with `prefix`, after the key `after`, in order.
-    pub(crate) fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<(Key, Value)>, Error> {
+    pub(crate) fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, Error> {
         let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
         match &self.0 {
             Backend::Memory(map) => Ok(lock(map)

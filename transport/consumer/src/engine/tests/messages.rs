@@ -140,9 +140,9 @@ async fn garbage_is_acknowledged_and_harms_nobody() {
         let (mut envelopes, _) = a.accepted().await;
         let mut body = envelopes.remove(0).body;
         if n % 2 == 0 {
-            body.truncate(body.len() * n / 60)
+            body.truncate(body.len() * n / 60);
         } else {
-            body[n] ^= 0x40
+            body[n] ^= 0x40;
         }
         b.get(a.number().reveal(), &EnvelopeId::random(&mut rng).as_bytes()[..], &body)
             .await;

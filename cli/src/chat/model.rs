@@ -1,0 +1,402 @@
+//! What the screen shows, made of events. Pure: the same events give the same screen.
+
+use std::collections::HashMap;
+
+use waxseal_consumer::{Direction, Down, Entry, Event, Failure, MessageId, PhoneNumber, ReceiptKind, Said, Status, Stop};
+
+use super::wrap::clean;
+
+/// Messages and notices on the screen; the log has more.
+const KEPT: usize = 2_000;
+/// How long somebody is shown as typing.
+const TYPING_MS: u64 = 25_000;
+
+/// One conversation on the screen.
+pub(super) struct Model {
+    pub(super) peer: PhoneNumber,
+    /// The name that the peer showed last.
+    pub(super) peer_name: Option<String>,
+    pub(super) items: Vec<Item>,
+    /// From a message to its place in `items`.
+    places: HashMap<MessageId, usize>,
+    pub(super) link: Link,
+    typing_until_ms: u64,
+    /// Incoming, not marked read yet, in order of arrival.
+    unread: Vec<MessageId>,
+    last_incoming: Option<MessageId>,
+}
+
+/// The connection as a person wants to know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Link {
+    Connecting,
+    Connected,
+    Reconnecting(Down),
+    Stopped(Stop),
+}
+
+/// Something in the list.
+pub(super) enum Item {
+    Message(Message),
+    Notice(String),
+}
+
+/// A message in the list.
+pub(super) struct Message {
+    pub(super) id: MessageId,
+    pub(super) text: String,
+    pub(super) at_ms: u64,
+    /// `None`: from the peer.
+    pub(super) status: Option<Status>,
+    /// Of the peer, and ours.
+    pub(super) reactions: [Option<String>; 2],
+}
+
+impl Model {
+    pub(super) fn new(peer: PhoneNumber) -> Self {
+        Self {
+            peer,
+            peer_name: None,
+            items: Vec::new(),
+            places: HashMap::new(),
+            link: Link::Connecting,
+            typing_until_ms: 0,
+            unread: Vec::new(),
+            last_incoming: None,
+        }
+    }
+
+    /// Begins with what was said before.
+    pub(super) fn load(&mut self, history: Vec<Entry>) {
+        for entry in history {
+            let (status, read) = match entry.direction {
+                Direction::Outgoing(status) => (Some(status), true),
+                Direction::Incoming { read } => (None, read),
+            };
+            if status.is_none() {
+                self.named(entry.sender_name.as_ref().map(|name| name.reveal()));
+                if !read {
+                    self.unread.push(entry.message_id);
+                }
+            }
+            match entry.said {
+                Said::Text(text) => self.add(entry.message_id, text.reveal(), entry.at_ms, status),
+                Said::Unsupported => self.add(entry.message_id, UNSUPPORTED, entry.at_ms, status),
+                Said::Reaction { message_id, emoji } => self.react(message_id, emoji.reveal(), status.is_some()),
+            }
+        }
+    }
+
+    /// A message of ours is stored and on its way.
+    pub(super) fn queued(&mut self, id: MessageId, text: &str, now_ms: u64) {
+        self.add(id, text, now_ms, Some(Status::Pending));
+    }
+
+    /// A reaction of ours, or of the peer.
+    pub(super) fn react(&mut self, to: MessageId, emoji: &str, ours: bool) {
+        if let Some(message) = self.message(to) {
+            let emoji = clean(emoji).replace('\n', "");
+            message.reactions[usize::from(ours)] = (!emoji.is_empty()).then_some(emoji);
+        }
+    }
+
+    pub(super) fn notice(&mut self, text: impl Into<String>) {
+        self.items.push(Item::Notice(text.into()));
+        self.trim();
+    }
+
+    pub(super) fn apply(&mut self, event: Event, now_ms: u64) {
+        match event {
+            Event::Connected { .. } => self.link = Link::Connected,
+            Event::Disconnected { reason, .. } => self.link = Link::Reconnecting(reason),
+            Event::Drained => {}
+            Event::Stopped { reason } => {
+                self.link = Link::Stopped(reason);
+                self.notice(super::stopped(reason));
+            }
+            Event::Message(message) if message.from == self.peer => {
+                self.typing_until_ms = 0;
+                self.named(message.sender_name.as_ref().map(|name| name.reveal()));
+                self.unread.push(message.message_id);
+                self.add(
+                    message.message_id,
+                    message.text.as_ref().map_or(UNSUPPORTED, |text| text.reveal()),
+                    message.received_at_ms,
+                    None,
+                );
+            }
+            Event::Message(message) => {
+                self.notice(format!(
+                    "a message from {0} arrived: chat with --to {0} to read it",
+                    message.from.reveal()
+                ));
+            }
+            Event::Reaction {
+                from,
+                message_id,
+                emoji,
+                reaction_id,
+                ..
+            } => {
+                if from == self.peer {
+                    self.typing_until_ms = 0;
+                    self.unread.push(reaction_id);
+                    self.react(message_id, emoji.reveal(), false);
+                }
+            }
+            Event::Sent { to, message_id } => self.advance(&to, message_id, Status::Sent),
+            Event::Receipt { from, kind, message_ids } => {
+                let status = if kind == ReceiptKind::Read {
+                    Status::Read
+                } else {
+                    Status::Delivered
+                };
+                for message_id in message_ids {
+                    self.advance(&from, message_id, status);
+                }
+            }
+            Event::Failed { to, message_id, reason } => {
+                self.advance(&to, message_id, Status::Failed);
+                if to == self.peer {
+                    self.notice(failure(reason));
+                }
+            }
+            Event::Typing { from } => {
+                if from == self.peer {
+                    self.typing_until_ms = now_ms.saturating_add(TYPING_MS);
+                }
+            }
+            Event::IdentityChanged { peer } => {
+                if peer == self.peer {
+                    self.notice("the safety number has changed: the other side re-installed, or is somebody else; /safety shows it");
+                }
+            }
+        }
+    }
+
+    pub(super) const fn is_typing(&self, now_ms: u64) -> bool {
+        now_ms < self.typing_until_ms
+    }
+
+    /// What was shown and is not marked read yet; it counts as marked from now on.
+    pub(super) fn take_unread(&mut self) -> Vec<MessageId> {
+        std::mem::take(&mut self.unread)
+    }
+
+    pub(super) const fn last_incoming(&self) -> Option<MessageId> {
+        self.last_incoming
+    }
+
+    /// Ours that the relay does not have.
+    pub(super) fn pending(&self) -> usize {
+        let pending = |item: &&Item| {
+            matches!(
+                item,
+                Item::Message(Message {
+                    status: Some(Status::Pending),
+                    ..
+                })
+            )
+        };
+        self.items.iter().filter(pending).count()
+    }
+
+    /// The peer's name as far as it is known, else its number.
+    pub(super) fn peer_label(&self) -> &str {
+        self.peer_name.as_deref().unwrap_or_else(|| self.peer.reveal())
+    }
+
+    fn named(&mut self, name: Option<&str>) {
+        if let Some(name) = name {
+            self.peer_name = Some(clean(name).replace('\n', " "));
+        }
+    }
+
+    fn add(&mut self, id: MessageId, text: &str, at_ms: u64, status: Option<Status>) {
+        if self.places.contains_key(&id) {
+            return;
+        }
+        if status.is_none() {
+            self.last_incoming = Some(id);
+        }
+        self.places.insert(id, self.items.len());
+        self.items.push(Item::Message(Message {
+            id,
+            text: clean(text),
+            at_ms,
+            status,
+            reactions: [None, None],
+        }));
+        self.trim();
+    }
+
+    /// Ticks never go backwards, whatever order the events come in.
+    fn advance(&mut self, peer: &PhoneNumber, id: MessageId, to: Status) {
+        if *peer != self.peer {
+            return;
+        }
+        if let Some(message) = self.message(id)
+            && let Some(status) = &mut message.status
+        {
+            *status = to.max(*status);
+        }
+    }
+
+    fn message(&mut self, id: MessageId) -> Option<&mut Message> {
+        match self.items.get_mut(*self.places.get(&id)?)? {
+            Item::Message(message) => Some(message),
+            Item::Notice(_) => None,
+        }
+    }
+
+    /// Forgets the oldest half once there are twice as many as are kept: seldom, so that the places are seldom counted anew.
+    fn trim(&mut self) {
+        if self.items.len() < 2 * KEPT {
+            return;
+        }
+        self.items.drain(..KEPT);
+        let messages = self.items.iter().enumerate().filter_map(|(place, item)| match item {
+            Item::Message(message) => Some((message.id, place)),
+            Item::Notice(_) => None,
+        });
+        self.places = messages.collect();
+    }
+}
+
+const UNSUPPORTED: &str = "(a kind of message this version cannot show)";
+
+fn failure(reason: Failure) -> String {
+    format!("not sent: {}", super::advice(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer() -> PhoneNumber {
+        PhoneNumber::parse("+15550100").unwrap()
+    }
+
+    fn id(n: u8) -> MessageId {
+        MessageId::new([n; 16])
+    }
+
+    fn status(model: &Model, n: usize) -> Option<Status> {
+        match &model.items[n] {
+            Item::Message(message) => message.status,
+            Item::Notice(_) => None,
+        }
+    }
+
+    fn receipt(kind: ReceiptKind, ids: &[MessageId]) -> Event {
+        Event::Receipt {
+            from: peer(),
+            kind,
+            message_ids: ids.to_vec(),
+        }
+    }
+
+    #[test]
+    fn ticks_never_go_backwards() {
+        let steps = || {
+            [
+                Event::Sent {
+                    to: peer(),
+                    message_id: id(1),
+                },
+                receipt(ReceiptKind::Delivered, &[id(1)]),
+                receipt(ReceiptKind::Read, &[id(1)]),
+                Event::Failed {
+                    to: peer(),
+                    message_id: id(1),
+                    reason: Failure::Undecryptable,
+                },
+            ]
+        };
+        // Every order of the four, including those that cannot happen.
+        for order in 0..24 {
+            let mut left: Vec<Event> = steps().into();
+            let mut model = Model::new(peer());
+            model.queued(id(1), "x", 0);
+            let mut seen = status(&model, 0);
+            let mut code = order;
+            for choices in (1..=4).rev() {
+                model.apply(left.remove(code % choices), 0);
+                code /= choices;
+                assert!(status(&model, 0) >= seen, "order {order}");
+                seen = status(&model, 0);
+            }
+            assert_eq!(seen, Some(Status::Read));
+        }
+    }
+
+    #[test]
+    fn others_cannot_move_our_ticks() {
+        let mut model = Model::new(peer());
+        model.queued(id(1), "x", 0);
+        let other = PhoneNumber::parse("+15550999").unwrap();
+        model.apply(
+            Event::Receipt {
+                from: other,
+                kind: ReceiptKind::Read,
+                message_ids: vec![id(1)],
+            },
+            0,
+        );
+        assert_eq!(status(&model, 0), Some(Status::Pending));
+        assert_eq!(model.pending(), 1);
+    }
+
+    #[test]
+    fn typing_ends_by_time_or_by_a_message() {
+        let mut model = Model::new(peer());
+        model.apply(Event::Typing { from: peer() }, 1_000);
+        assert!(model.is_typing(1_000) && model.is_typing(25_999) && !model.is_typing(26_000));
+        model.apply(Event::Message(incoming(1)), 2_000);
+        assert!(!model.is_typing(2_001));
+    }
+
+    #[test]
+    fn what_was_shown_is_marked_once() {
+        let mut model = Model::new(peer());
+        model.apply(Event::Message(incoming(1)), 0);
+        model.apply(Event::Message(incoming(2)), 0);
+        assert_eq!(model.take_unread(), [id(1), id(2)]);
+        assert!(model.take_unread().is_empty());
+        assert_eq!(model.last_incoming(), Some(id(2)));
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_still_finds_its_messages() {
+        let mut model = Model::new(peer());
+        for n in 0..10_000_u32 {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&n.to_be_bytes());
+            model.queued(MessageId::new(bytes), "x", 0);
+            if n % 3 == 0 {
+                model.notice("n");
+            }
+            model.apply(
+                Event::Sent {
+                    to: peer(),
+                    message_id: MessageId::new(bytes),
+                },
+                0,
+            );
+            assert!(model.items.len() < 2 * KEPT);
+        }
+        assert_eq!(model.pending(), 0);
+    }
+
+    fn incoming(n: u8) -> waxseal_consumer::Incoming {
+        waxseal_consumer::Incoming {
+            from: peer(),
+            message_id: id(n),
+            text: Some("hi".into()),
+            sent_at_ms: 0,
+            received_at_ms: 0,
+            sender_name: None,
+            context: None,
+        }
+    }
+}
