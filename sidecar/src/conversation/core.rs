@@ -25,11 +25,7 @@ use super::{
     plan::Plan,
     record::{Job, PeerRecord},
 };
-use crate::{
-    message::FailureReason,
-    metrics::Metrics,
-    webhook,
-};
+use crate::{message::FailureReason, metrics::Metrics, webhook};
 
 /// Peers kept decoded in memory per lane; about 6 KiB each.
 const CACHED_PEERS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
@@ -94,7 +90,11 @@ pub struct Peer {
 impl Peer {
     /// A consumer there is no session with.
     pub(super) fn new(number: &PhoneNumber) -> Self {
-        Self { number: number.clone(), name: None, signal: waxseal_signal::Peer::new() }
+        Self {
+            number: number.clone(),
+            name: None,
+            signal: waxseal_signal::Peer::new(),
+        }
     }
 }
 
@@ -183,7 +183,9 @@ impl Input {
         fn rest<T>(items: &mut Vec<T>, taken: usize) -> Vec<T> {
             items.split_off(taken.min(items.len()))
         }
-        let (bundles, waiting) = std::mem::take(&mut self.bundles).into_iter().partition(|(peer, _)| taken.bundles.contains(peer));
+        let (bundles, waiting) = std::mem::take(&mut self.bundles)
+            .into_iter()
+            .partition(|(peer, _)| taken.bundles.contains(peer));
         self.bundles = bundles;
         Self {
             deliveries: rest(&mut self.deliveries, taken.deliveries),
@@ -221,7 +223,10 @@ impl Moment {
     #[must_use]
     pub fn of(time: SystemTime) -> Self {
         let ms = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        Self { time, ms: u64::try_from(ms).unwrap_or(u64::MAX) }
+        Self {
+            time,
+            ms: u64::try_from(ms).unwrap_or(u64::MAX),
+        }
     }
 }
 
@@ -286,7 +291,12 @@ impl Turn {
     /// What may leave of a turn that changes nothing durable.
     #[must_use]
     pub fn without_commit(self) -> Settled {
-        Settled { acks: self.acks, parked: self.parked, counts: self.counts, ..Settled::default() }
+        Settled {
+            acks: self.acks,
+            parked: self.parked,
+            counts: self.counts,
+            ..Settled::default()
+        }
     }
 }
 
@@ -379,8 +389,12 @@ impl Core {
 
     /// Forgets consumers whose record in the store has expired: memory must not remember longer.
     pub fn forget_expired(&mut self, now_ms: u64) {
-        let expired: Vec<PeerIndex> =
-            self.peers.iter().filter(|(_, cached)| cached.expires_at_ms <= now_ms).map(|(index, _)| *index).collect();
+        let expired: Vec<PeerIndex> = self
+            .peers
+            .iter()
+            .filter(|(_, cached)| cached.expires_at_ms <= now_ms)
+            .map(|(index, _)| *index)
+            .collect();
         for index in expired {
             self.peers.pop(&index);
         }
@@ -403,7 +417,12 @@ impl Core {
         let mut peers: HashSet<PeerIndex> = input.bundles.keys().copied().collect();
         peers.extend(input.jobs.iter().map(|accepted| accepted.peer));
         peers.extend(input.deliveries.iter().map(|delivery| delivery.peer));
-        keys.extend(peers.iter().filter(|peer| !self.peers.contains(*peer)).map(|peer| self.shared.names.peer(peer)));
+        keys.extend(
+            peers
+                .iter()
+                .filter(|peer| !self.peers.contains(*peer))
+                .map(|peer| self.shared.names.peer(peer)),
+        );
         keys.extend(input.expired.iter().map(|message| self.shared.names.message(*message)));
         let jobs = input.jobs.iter().chain(input.hopeless.iter().map(|(accepted, _)| accepted));
         keys.extend(jobs.filter_map(|accepted| super::outbound::needs(&self.shared, &accepted.job)));
@@ -439,7 +458,12 @@ impl Core {
         for peer in &turn.asked {
             self.retry_budget.spend(peer, turn.now.ms);
         }
-        let mut settled = Settled { acks: turn.acks, parked: turn.parked, counts: turn.counts, ..Settled::default() };
+        let mut settled = Settled {
+            acks: turn.acks,
+            parked: turn.parked,
+            counts: turn.counts,
+            ..Settled::default()
+        };
         for (appended, id) in turn.appended.into_iter().zip(ids) {
             match appended {
                 Appended::Outgoing(outgoing) => {
@@ -529,11 +553,21 @@ impl Shared {
 
     /// The private half of a signed pre-key.
     pub(super) fn signed_key(&self, id: u32) -> Option<PrivateRecord> {
-        self.signed_keys.read().unwrap_or_else(PoisonError::into_inner).signed.get(&id).cloned()
+        self.signed_keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .signed
+            .get(&id)
+            .cloned()
     }
 
     /// The private half of a last-resort Kyber pre-key.
     pub(super) fn last_resort_key(&self, id: u32) -> Option<PrivateRecord> {
-        self.signed_keys.read().unwrap_or_else(PoisonError::into_inner).last_resort.get(&id).cloned()
+        self.signed_keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last_resort
+            .get(&id)
+            .cloned()
     }
 }

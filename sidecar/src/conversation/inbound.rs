@@ -106,8 +106,17 @@ impl Plan<'_> {
         let now = self.now.time;
         let peer = self.draft(&delivery.peer, &delivery.sender).peer.signal.clone();
         let peer_id = PeerId::new(delivery.peer);
-        let step =
-            waxseal_signal::decrypt(&shared.identity, &peer_id, &peer, ciphertext, &keys, Trust::AcceptChange, &shared.policy, now, &mut self.rng);
+        let step = waxseal_signal::decrypt(
+            &shared.identity,
+            &peer_id,
+            &peer,
+            ciphertext,
+            &keys,
+            Trust::AcceptChange,
+            &shared.policy,
+            now,
+            &mut self.rng,
+        );
         let decrypted = match step {
             Ok(decrypted) => decrypted,
             Err(error) => return self.undecryptable(delivery, ciphertext, seen, error),
@@ -130,19 +139,29 @@ impl Plan<'_> {
 
     /// The private keys a first message names, as far as they are still there.
     fn private_keys(&mut self, ciphertext: &Ciphertext, input: &Input) -> Keys {
-        let Ok(Some(needed)) = waxseal_signal::needed(ciphertext) else { return Keys::default() };
+        let Ok(Some(needed)) = waxseal_signal::needed(ciphertext) else {
+            return Keys::default();
+        };
         let shared = self.shared();
         let base_key_mark = self.names().used(&needed.base_key);
-        let base_key_seen = input.used.contains(&base_key_mark) || self.absent.contains(&base_key_mark) || self.value(&base_key_mark).is_some();
+        let base_key_seen =
+            input.used.contains(&base_key_mark) || self.absent.contains(&base_key_mark) || self.value(&base_key_mark).is_some();
         let one_time_ec = needed.one_time_ec.and_then(|id| {
             let key = self.names().one_time_ec(id);
             self.one_time_key(&key, &self.names().used(&ec_mark(id)), input)
         });
         let kyber = needed.kyber.and_then(|id| {
             let key = self.names().one_time_kyber(id);
-            shared.last_resort_key(id).or_else(|| self.one_time_key(&key, &self.names().used(&kyber_mark(id)), input))
+            shared
+                .last_resort_key(id)
+                .or_else(|| self.one_time_key(&key, &self.names().used(&kyber_mark(id)), input))
         });
-        Keys { one_time_ec, signed: shared.signed_key(needed.signed), kyber, base_key_seen }
+        Keys {
+            one_time_ec,
+            signed: shared.signed_key(needed.signed),
+            kyber,
+            base_key_seen,
+        }
     }
 
     fn one_time_key(&mut self, key: &Key, mark: &Key, input: &Input) -> Option<PrivateRecord> {
@@ -182,7 +201,11 @@ impl Plan<'_> {
 
     /// Writes a mark that must not exist yet.
     fn mark(&mut self, key: Key) {
-        self.ops.push(Op::Put { key: key.clone(), value: Bytes::from_static(MARK), ttl: self.shared().retention });
+        self.ops.push(Op::Put {
+            key: key.clone(),
+            value: Bytes::from_static(MARK),
+            ttl: self.shared().retention,
+        });
         self.absent.push(key);
     }
 
@@ -209,9 +232,16 @@ impl Plan<'_> {
         if !self.core.retry_budget.allows(&delivery.peer, self.now.ms, planned) {
             return;
         }
-        let Ok(decryption_error) = waxseal_signal::decryption_error(ciphertext, delivery.accepted_at_ms) else { return };
+        let Ok(decryption_error) = waxseal_signal::decryption_error(ciphertext, delivery.accepted_at_ms) else {
+            return;
+        };
         let attempt = (id::of_envelope(delivery.envelope_id).1 + 1).min(RetryReceipt::MAX_ATTEMPTS);
-        let receipt = RetryReceipt { envelope_id: delivery.envelope_id, attempt, reason, decryption_error };
+        let receipt = RetryReceipt {
+            envelope_id: delivery.envelope_id,
+            attempt,
+            reason,
+            decryption_error,
+        };
         self.mark(seen);
         self.asked.push(delivery.peer);
         self.counts.retries_asked += 1;
@@ -224,7 +254,10 @@ impl Plan<'_> {
         let peer = delivery.peer;
         let body = match &payload.body {
             Body::Text { body, .. } => InboundBody::Text(body.clone()),
-            Body::Reaction { message_id, emoji } => InboundBody::Reaction { message: self.wamid(&peer, *message_id), emoji: emoji.clone() },
+            Body::Reaction { message_id, emoji } => InboundBody::Reaction {
+                message: self.wamid(&peer, *message_id),
+                emoji: emoji.clone(),
+            },
             Body::Unsupported => InboundBody::Unsupported,
             Body::Receipt { kind, message_ids } => {
                 for message in message_ids {
@@ -240,7 +273,11 @@ impl Plan<'_> {
         };
         let context = payload.context.map(|context| InboundContext {
             wamid: self.wamid(&peer, context.message_id),
-            from: if context.from_recipient { self.shared().number.clone() } else { delivery.sender.clone() },
+            from: if context.from_recipient {
+                self.shared().number.clone()
+            } else {
+                delivery.sender.clone()
+            },
         });
         let message = InboundMessage {
             from: delivery.sender.clone(),
@@ -274,7 +311,9 @@ impl Plan<'_> {
         let (message, attempt) = id::of_envelope(receipt.envelope_id);
         let Some(kept) = self.kept(message) else { return };
         let expected = kept.attempt == attempt && kept.to == delivery.sender.reveal();
-        let (Some(payload), true) = (kept.payload.clone(), expected && !kept.delivered) else { return };
+        let (Some(payload), true) = (kept.payload.clone(), expected && !kept.delivered) else {
+            return;
+        };
         self.sent_before(&peer, message);
         if attempt >= RetryReceipt::MAX_ATTEMPTS {
             let (to, opaque) = (delivery.sender.clone(), kept.opaque.map(waxseal_content::Text::new));
@@ -296,7 +335,11 @@ impl Plan<'_> {
         self.keep(message, again);
         let queue = self.names().accepted(self.core.lane);
         if let Some(value) = self.seal(Class::Message, &queue, &job) {
-            self.ops.push(Op::Append { queue, value, ttl: shared.lifetime(job.expires_at_ms, self.now) });
+            self.ops.push(Op::Append {
+                queue,
+                value,
+                ttl: shared.lifetime(job.expires_at_ms, self.now),
+            });
             self.appended.push(super::core::Appended::Job);
         }
     }
@@ -311,7 +354,10 @@ impl Plan<'_> {
             .map(|(peer, draft)| (*peer, std::mem::take(&mut draft.arrived)))
             .collect();
         for (peer, message_ids) in owed {
-            let body = Body::Receipt { kind: waxseal_content::ReceiptKind::Delivered, message_ids };
+            let body = Body::Receipt {
+                kind: waxseal_content::ReceiptKind::Delivered,
+                message_ids,
+            };
             self.control(&peer, body);
         }
     }

@@ -16,7 +16,9 @@ impl Names {
     /// For the number with this id.
     #[must_use]
     pub fn new(phone_number_id: &str) -> Self {
-        Self { namespace: Namespace::new(phone_number_id) }
+        Self {
+            namespace: Namespace::new(phone_number_id),
+        }
     }
 
     /// The namespace itself.
@@ -76,7 +78,8 @@ impl Names {
     /// Mark: this envelope of this consumer has been dealt with.
     #[must_use]
     pub fn seen(&self, peer: &PeerIndex, envelope: EnvelopeId) -> Key {
-        self.namespace.key(&format!("seen:{}:{}", hex::encode(peer), hex::encode(envelope.as_bytes())))
+        self.namespace
+            .key(&format!("seen:{}:{}", hex::encode(peer), hex::encode(envelope.as_bytes())))
     }
 
     /// The private half of a one-time pre-key.

@@ -79,7 +79,13 @@ impl Plan<'_> {
             Ok(body) => {
                 let opaque = job.opaque.as_deref().map(Text::from);
                 self.unqueue(accepted.entry);
-                self.outgoing(id::envelope_id(message, job.attempt), &number, body, job.expires_at_ms, job.tracked.then_some(opaque));
+                self.outgoing(
+                    id::envelope_id(message, job.attempt),
+                    &number,
+                    body,
+                    job.expires_at_ms,
+                    job.tracked.then_some(opaque),
+                );
                 self.counts.encrypted += 1;
             }
             Err(Unsent::Park) => self.park(accepted),
@@ -89,11 +95,18 @@ impl Plan<'_> {
 
     /// Whether a message that the consumer asked for again is still owed: it may have arrived or failed while it waited.
     fn is_wanted(&mut self, message: MessageId, job: &Job) -> bool {
-        job.attempt == 0 || self.kept(message).is_some_and(|kept| !kept.delivered && kept.attempt == job.attempt)
+        job.attempt == 0
+            || self
+                .kept(message)
+                .is_some_and(|kept| !kept.delivered && kept.attempt == job.attempt)
     }
 
     fn park(&mut self, accepted: &Accepted) {
-        self.parked.push(Accepted { entry: accepted.entry, peer: accepted.peer, job: accepted.job.clone() });
+        self.parked.push(Accepted {
+            entry: accepted.entry,
+            peer: accepted.peer,
+            job: accepted.job.clone(),
+        });
     }
 
     /// Takes a message out of the queue and, if somebody waits for news of it, says that it failed.
@@ -121,7 +134,15 @@ impl Plan<'_> {
         self.burn_if_rolled_back(peer);
         let draft = self.draft(peer, number);
         let state = draft.peer.signal.clone();
-        match waxseal_signal::encrypt(&shared.identity, &PeerId::new(*peer), &state, payload, &shared.policy, now, &mut self.rng) {
+        match waxseal_signal::encrypt(
+            &shared.identity,
+            &PeerId::new(*peer),
+            &state,
+            payload,
+            &shared.policy,
+            now,
+            &mut self.rng,
+        ) {
             Ok(encrypted) => {
                 let draft = self.draft(peer, number);
                 draft.peer.signal = encrypted.peer;
@@ -144,7 +165,9 @@ impl Plan<'_> {
 
     /// Encrypts something that nobody tracks, now, if the session allows.
     pub(super) fn control(&mut self, peer: &PeerIndex, body: Body) {
-        let Some(number) = self.peers.get(peer).map(|draft| draft.peer.number.clone()) else { return };
+        let Some(number) = self.peers.get(peer).map(|draft| draft.peer.number.clone()) else {
+            return;
+        };
         let message = id::message_id(self.core.lane, &mut self.rng);
         let payload = Payload::new(self.shared().number.clone(), number.clone(), message, self.now.ms, body);
         if let Ok(ciphertext) = self.encrypt(peer, &number, &payload.encode()) {
@@ -176,8 +199,14 @@ impl Plan<'_> {
         if let Some(value) = self.seal(Class::Message, &queue, &stored) {
             let ttl = self.shared().lifetime(expires_at_ms, self.now);
             self.ops.push(Op::Append { queue, value, ttl });
-            let waiting = Waiting { entry: EntryId::ZERO, to: to.clone(), tracked: is_tracked, opaque };
-            self.appended.push(Appended::Outgoing(Box::new((waiting, envelope(&stored, self.now.ms)))));
+            let waiting = Waiting {
+                entry: EntryId::ZERO,
+                to: to.clone(),
+                tracked: is_tracked,
+                opaque,
+            };
+            self.appended
+                .push(Appended::Outgoing(Box::new((waiting, envelope(&stored, self.now.ms)))));
         }
     }
 }

@@ -133,7 +133,11 @@ impl<'a> Plan<'a> {
             if self.is_full() {
                 return;
             }
-            if let Some(bundle) = input.bundles.get(&accepted.peer).filter(|_| !self.taken.bundles.contains(&accepted.peer)) {
+            if let Some(bundle) = input
+                .bundles
+                .get(&accepted.peer)
+                .filter(|_| !self.taken.bundles.contains(&accepted.peer))
+            {
                 self.establish(accepted, bundle);
                 self.taken.bundles.insert(accepted.peer);
             }
@@ -196,7 +200,11 @@ impl<'a> Plan<'a> {
     pub(super) fn seal<M: prost::Message>(&mut self, class: Class, key: &Key, record: &M) -> Option<Bytes> {
         let plaintext = record::encode(record);
         let core = self.core;
-        match core.shared.sealer.seal(class, key.as_str(), core.epoch, &plaintext, self.now.time, &mut self.rng) {
+        match core
+            .shared
+            .sealer
+            .seal(class, key.as_str(), core.epoch, &plaintext, self.now.time, &mut self.rng)
+        {
             Ok(sealed) => Some(sealed.into()),
             Err(error) => {
                 self.seal_error = Some(error);
@@ -216,9 +224,20 @@ impl<'a> Plan<'a> {
                 }
             };
             let peer = known.unwrap_or_else(|| Peer::new(number));
-            self.peers.insert(*index, Draft { peer, dirty: false, arrived: Vec::new() });
+            self.peers.insert(
+                *index,
+                Draft {
+                    peer,
+                    dirty: false,
+                    arrived: Vec::new(),
+                },
+            );
         }
-        self.peers.entry(*index).or_insert_with(|| Draft { peer: Peer::new(number), dirty: false, arrived: Vec::new() })
+        self.peers.entry(*index).or_insert_with(|| Draft {
+            peer: Peer::new(number),
+            dirty: false,
+            arrived: Vec::new(),
+        })
     }
 
     pub(super) fn wamid(&self, peer: &PeerIndex, message: MessageId) -> Wamid {
@@ -242,10 +261,24 @@ impl<'a> Plan<'a> {
         let window = self.shared().webhook_window.min(self.shared().retention);
         let window_end_ms = self.now.ms + u64::try_from(window.as_millis()).unwrap_or(u64::MAX / 2);
         let queue = self.names().events(self.core.lane);
-        let stored = record::Event { event_id: event_id.to_vec(), peer: peer.to_vec(), window_end_ms, body };
+        let stored = record::Event {
+            event_id: event_id.to_vec(),
+            peer: peer.to_vec(),
+            window_end_ms,
+            body,
+        };
         if let Some(value) = self.seal(Class::Webhook, &queue, &stored) {
-            self.ops.push(Op::Append { queue, value, ttl: self.shared().retention });
-            self.appended.push(Appended::Event(Event { peer: *peer, event_id, window_end_ms, body: stored.body.into() }));
+            self.ops.push(Op::Append {
+                queue,
+                value,
+                ttl: self.shared().retention,
+            });
+            self.appended.push(Appended::Event(Event {
+                peer: *peer,
+                event_id,
+                window_end_ms,
+                body: stored.body.into(),
+            }));
         }
     }
 
@@ -255,7 +288,12 @@ impl<'a> Plan<'a> {
             return Err(Unplanned::Missing(self.missing.into_iter().collect()));
         }
         self.send_receipts();
-        let dirty: Vec<PeerIndex> = self.peers.iter().filter(|(_, draft)| draft.dirty).map(|(index, _)| *index).collect();
+        let dirty: Vec<PeerIndex> = self
+            .peers
+            .iter()
+            .filter(|(_, draft)| draft.dirty)
+            .map(|(index, _)| *index)
+            .collect();
         for index in dirty {
             self.put_peer(&index);
         }
@@ -277,14 +315,27 @@ impl<'a> Plan<'a> {
         if let Some(error) = self.seal_error {
             return Err(Unplanned::Seal(error));
         }
-        let fence = Fence { lane: self.names().fence(self.core.lane), epoch: self.core.epoch, seq: self.core.seq + 1 };
+        let fence = Fence {
+            lane: self.names().fence(self.core.lane),
+            epoch: self.core.epoch,
+            seq: self.core.seq + 1,
+        };
         Ok(Turn {
-            batch: Batch { fence: Some(fence), absent: self.absent, ops: self.ops },
+            batch: Batch {
+                fence: Some(fence),
+                absent: self.absent,
+                ops: self.ops,
+            },
             appended: self.appended,
             acks: self.acks,
             parked: self.parked,
             taken: self.taken,
-            peers: self.peers.into_iter().filter(|(_, draft)| draft.dirty).map(|(index, draft)| (index, draft.peer)).collect(),
+            peers: self
+                .peers
+                .into_iter()
+                .filter(|(_, draft)| draft.dirty)
+                .map(|(index, draft)| (index, draft.peer))
+                .collect(),
             answered: self.answered.into_iter().collect(),
             burned: self.burned,
             asked: self.asked,
@@ -302,7 +353,11 @@ impl<'a> Plan<'a> {
         };
         let key = self.names().peer(index);
         if let Some(value) = self.seal(Class::Session, &key, &stored) {
-            self.ops.push(Op::Put { key, value, ttl: self.shared().retention });
+            self.ops.push(Op::Put {
+                key,
+                value,
+                ttl: self.shared().retention,
+            });
         }
     }
 

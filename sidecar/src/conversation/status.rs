@@ -81,14 +81,28 @@ impl Plan<'_> {
             ReceiptKind::Delivered => {
                 self.unschedule(message);
                 let payload = if self.shared().keep_content { kept.payload.clone() } else { None };
-                self.keep(message, Kept { delivered: true, payload, ..kept });
+                self.keep(
+                    message,
+                    Kept {
+                        delivered: true,
+                        payload,
+                        ..kept
+                    },
+                );
                 self.status(peer, message, from, opaque, Status::Delivered);
             }
             ReceiptKind::Read if kept.read => {}
             ReceiptKind::Read => {
                 self.unschedule(message);
                 if self.shared().keep_content {
-                    self.keep(message, Kept { delivered: true, read: true, ..kept });
+                    self.keep(
+                        message,
+                        Kept {
+                            delivered: true,
+                            read: true,
+                            ..kept
+                        },
+                    );
                 } else {
                     self.forget(message);
                 }
@@ -139,7 +153,10 @@ impl Plan<'_> {
 
     fn unschedule(&mut self, message: MessageId) {
         let agenda = self.names().deadlines(self.core.lane);
-        self.ops.push(Op::Unschedule { agenda, member: Bytes::copy_from_slice(message.as_bytes()) });
+        self.ops.push(Op::Unschedule {
+            agenda,
+            member: Bytes::copy_from_slice(message.as_bytes()),
+        });
     }
 
     /// What is kept of a message, as this turn has it so far.
@@ -150,12 +167,24 @@ impl Plan<'_> {
         let key = self.names().message(message);
         let sealed = self.value(&key)?;
         let record: Option<Kept> = self.open(Class::Message, &key, sealed);
-        self.kept.insert(message, Keep { record: record.clone(), dirty: false });
+        self.kept.insert(
+            message,
+            Keep {
+                record: record.clone(),
+                dirty: false,
+            },
+        );
         record
     }
 
     pub(super) fn keep(&mut self, message: MessageId, record: Kept) {
-        self.kept.insert(message, Keep { record: Some(record), dirty: true });
+        self.kept.insert(
+            message,
+            Keep {
+                record: Some(record),
+                dirty: true,
+            },
+        );
     }
 
     fn forget(&mut self, message: MessageId) {

@@ -11,7 +11,11 @@ use super::world::{RETENTION, World};
 fn content_goes_when_it_is_delivered() {
     let mut world = World::new(1);
     let message = world.send(0, "canary out");
-    assert_eq!(world.holding("canary out").len(), 2, "the scan finds what is there: the queue and the record");
+    assert_eq!(
+        world.holding("canary out").len(),
+        2,
+        "the scan finds what is there: the queue and the record"
+    );
     world.settle();
     assert!(world.holding("canary out").is_empty());
     assert_eq!(world.statuses(0, message), ["sent", "delivered"]);
@@ -31,7 +35,13 @@ fn content_goes_when_it_is_read_before_it_is_delivered() {
     let message = world.send(0, "canary");
     world.settle();
     assert_eq!(world.holding("canary").len(), 1, "kept to be encrypted again");
-    world.say(0, Body::Receipt { kind: ReceiptKind::Read, message_ids: vec![message] });
+    world.say(
+        0,
+        Body::Receipt {
+            kind: ReceiptKind::Read,
+            message_ids: vec![message],
+        },
+    );
     world.settle();
     assert!(world.holding("canary").is_empty());
     assert!(world.store.get(&world.shared.names.message(message)).is_none());
@@ -42,7 +52,13 @@ fn content_stays_to_the_end_where_the_policy_says_so_and_no_longer() {
     let mut world = World::with(1, true, RETENTION);
     let message = world.send(0, "canary");
     world.settle();
-    world.say(0, Body::Receipt { kind: ReceiptKind::Read, message_ids: vec![message] });
+    world.say(
+        0,
+        Body::Receipt {
+            kind: ReceiptKind::Read,
+            message_ids: vec![message],
+        },
+    );
     world.pass(RETENTION / 2);
     world.settle();
     assert_eq!(world.holding("canary").len(), 1);
@@ -80,7 +96,10 @@ fn numbers_and_texts_are_nowhere_in_the_clear() {
     for (key, sealed) in world.store.everything() {
         for secret in ["canary", "15550120", "Kofi Mensah"] {
             assert!(!key.as_str().contains(secret), "{secret} in a name");
-            assert!(!sealed.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} in {key:?}");
+            assert!(
+                !sealed.windows(secret.len()).any(|window| window == secret.as_bytes()),
+                "{secret} in {key:?}"
+            );
         }
     }
 }

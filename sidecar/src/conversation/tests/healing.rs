@@ -14,7 +14,11 @@ fn a_phone_that_lost_its_session_gets_the_message_in_a_new_one() {
     world.settle();
     assert_eq!(world.shown(0), ["one", "two"]);
     assert_eq!(world.phones[0].asked, 1);
-    assert_eq!(world.statuses(0, message), ["sent", "delivered"], "the business does not hear of the detour");
+    assert_eq!(
+        world.statuses(0, message),
+        ["sent", "delivered"],
+        "the business does not hear of the detour"
+    );
     world.send(0, "three");
     world.write(0, "four");
     world.settle();
@@ -58,7 +62,11 @@ fn a_consumer_whose_session_the_sidecar_lost_is_asked_and_writes_again() {
     world.settle();
     let mut texts = world.texts(0)[1..].to_vec();
     texts.sort_by_key(|text| text.parse::<u32>().unwrap());
-    assert_eq!(texts, (0..40).map(|number| number.to_string()).collect::<Vec<_>>(), "each once, none lost");
+    assert_eq!(
+        texts,
+        (0..40).map(|number| number.to_string()).collect::<Vec<_>>(),
+        "each once, none lost"
+    );
 }
 
 #[test]
@@ -101,7 +109,12 @@ fn asked_for_more_than_five_times_a_message_fails() {
             let decryption_error = waxseal_signal::Ciphertext::from_body(&envelope.body)
                 .and_then(|ciphertext| waxseal_signal::decryption_error(&ciphertext, 0))
                 .unwrap();
-            let receipt = RetryReceipt { envelope_id: envelope.id, attempt: 1, reason: 4, decryption_error };
+            let receipt = RetryReceipt {
+                envelope_id: envelope.id,
+                attempt: 1,
+                reason: 4,
+                decryption_error,
+            };
             let id = EnvelopeId::random(&mut rand::rng());
             world.relay.submit(&number, BUSINESS, id, &receipt.to_body());
         }
@@ -122,8 +135,15 @@ fn a_retry_receipt_in_somebody_elses_name_does_nothing() {
     let sent = world.shared.names.message(world.phones[0].shown[0].0);
     assert!(world.store.get(&sent).is_some());
     let envelope_id = super::super::id::envelope_id(world.phones[0].shown[0].0, 0);
-    let receipt = RetryReceipt { envelope_id, attempt: 1, reason: 4, decryption_error: vec![1, 2, 3] };
-    world.relay.submit("+15550121", BUSINESS, EnvelopeId::random(&mut rand::rng()), &receipt.to_body());
+    let receipt = RetryReceipt {
+        envelope_id,
+        attempt: 1,
+        reason: 4,
+        decryption_error: vec![1, 2, 3],
+    };
+    world
+        .relay
+        .submit("+15550121", BUSINESS, EnvelopeId::random(&mut rand::rng()), &receipt.to_body());
     world.settle();
     assert_eq!(world.total(|counts| counts.retries_answered), 0);
     assert_eq!(world.shown(0), ["mine"]);
@@ -143,7 +163,12 @@ fn the_same_retry_receipt_counts_once() {
     assert_eq!(receipt.body[0], 8);
     // The relay makes five of it.
     for _ in 0..4 {
-        world.relay.inject(&receipt.sender, BUSINESS, EnvelopeId::random(&mut rand::rng()), receipt.body.clone());
+        world.relay.inject(
+            &receipt.sender,
+            BUSINESS,
+            EnvelopeId::random(&mut rand::rng()),
+            receipt.body.clone(),
+        );
     }
     world.settle();
     assert_eq!(world.shown(0), ["works", "again"]);
@@ -163,8 +188,15 @@ fn what_was_asked_for_again_and_arrived_meanwhile_is_not_sent_again() {
     let decryption_error = waxseal_signal::Ciphertext::from_body(&envelope.body)
         .and_then(|ciphertext| waxseal_signal::decryption_error(&ciphertext, 0))
         .unwrap();
-    let receipt = RetryReceipt { envelope_id: envelope.id, attempt: 1, reason: 4, decryption_error };
-    world.relay.submit(&number, BUSINESS, EnvelopeId::random(&mut rand::rng()), &receipt.to_body());
+    let receipt = RetryReceipt {
+        envelope_id: envelope.id,
+        attempt: 1,
+        reason: 4,
+        decryption_error,
+    };
+    world
+        .relay
+        .submit(&number, BUSINESS, EnvelopeId::random(&mut rand::rng()), &receipt.to_body());
     world.receive(0, true);
     world.settle();
     assert_eq!(world.shown(0), ["works", "arrives"]);
@@ -189,7 +221,10 @@ fn a_one_time_key_serves_one_lane_and_the_other_heals() {
     for (lane, (input, loaded)) in lanes.into_iter().zip(gathered) {
         world.run(lane, input, loaded);
     }
-    assert!(world.private_key(bundle.one_time_ec.as_ref().unwrap().id).is_none(), "used keys are deleted");
+    assert!(
+        world.private_key(bundle.one_time_ec.as_ref().unwrap().id).is_none(),
+        "used keys are deleted"
+    );
     assert_eq!(world.total(|counts| counts.decrypted), 1);
     assert_eq!(world.total(|counts| counts.retries_asked), 1);
     world.settle();
@@ -207,10 +242,18 @@ fn a_first_message_on_the_last_resort_key_cannot_be_replayed() {
     assert_eq!(world.texts(0), ["first"]);
     // The session is lost; an old first message comes in a new envelope, before and after a restart.
     let key = world.shared.names.peer(&world.peer(0));
-    world.store.commit(&waxseal_store::Batch { ops: vec![waxseal_store::Op::Delete { key }], ..Default::default() });
+    world.store.commit(&waxseal_store::Batch {
+        ops: vec![waxseal_store::Op::Delete { key }],
+        ..Default::default()
+    });
     world.start();
     for _ in 0..2 {
-        world.relay.inject(&envelope.sender, BUSINESS, EnvelopeId::random(&mut rand::rng()), envelope.body.clone());
+        world.relay.inject(
+            &envelope.sender,
+            BUSINESS,
+            EnvelopeId::random(&mut rand::rng()),
+            envelope.body.clone(),
+        );
         world.settle();
     }
     assert_eq!(world.texts(0), ["first"]);
@@ -236,5 +279,10 @@ fn a_bundle_that_is_refused_keeps_its_message_waiting() {
     world.settle();
     assert_eq!(world.shown(0), ["waits"]);
     assert_eq!(world.shown(1), ["goes"]);
-    assert!(world.posted.iter().all(|posted| !matches!(posted, Posted::Status { status, .. } if status == "failed")));
+    assert!(
+        world
+            .posted
+            .iter()
+            .all(|posted| !matches!(posted, Posted::Status { status, .. } if status == "failed"))
+    );
 }

@@ -18,10 +18,17 @@ fn both_ways() {
     let answer = world.write(0, "hi there");
     world.settle();
     let wamid = world.wamid(0, answer);
-    assert!(world.posted.contains(&Posted::Text { from: "15550120".into(), wamid, text: "hi there".into() }));
+    assert!(world.posted.contains(&Posted::Text {
+        from: "15550120".into(),
+        wamid,
+        text: "hi there".into()
+    }));
     assert_eq!(world.statuses(0, message), ["sent", "delivered"]);
     let delivered = |body: &Body| matches!(body, Body::Receipt { kind: ReceiptKind::Delivered, message_ids } if *message_ids == [answer]);
-    assert!(world.phones[0].noticed.iter().any(delivered), "the consumer sees that the message arrived");
+    assert!(
+        world.phones[0].noticed.iter().any(delivered),
+        "the consumer sees that the message arrived"
+    );
 }
 
 #[test]
@@ -101,7 +108,9 @@ fn a_ciphertext_replayed_under_another_envelope_id_is_no_message() {
     let envelopes = world.relay.waiting(BUSINESS);
     world.settle();
     for envelope in envelopes {
-        world.relay.inject(&envelope.sender, BUSINESS, EnvelopeId::random(&mut rand::rng()), envelope.body);
+        world
+            .relay
+            .inject(&envelope.sender, BUSINESS, EnvelopeId::random(&mut rand::rng()), envelope.body);
     }
     world.settle();
     assert_eq!(world.texts(0), ["first", "second"]);
@@ -130,7 +139,10 @@ fn a_ciphertext_in_somebody_elses_name_is_no_message() {
 fn a_message_to_another_business_is_no_message() {
     let mut world = World::new(1);
     let other = PhoneNumber::parse("+15550199").unwrap();
-    let body = Body::Text { body: "for another".into(), preview_url: false };
+    let body = Body::Text {
+        body: "for another".into(),
+        preview_url: false,
+    };
     let payload = Payload::new(world.phones[0].number.clone(), other, MessageId::random(&mut rand::rng()), 0, body).encode();
     let (id, body) = world.ciphertext(0, &payload);
     world.relay.inject("+15550120", BUSINESS, id, body);
@@ -158,7 +170,9 @@ fn garbage_disturbs_nobody() {
         good.clone(),
     ];
     for body in &garbage {
-        world.relay.inject("+15550120", BUSINESS, EnvelopeId::random(&mut rand::rng()), body.clone());
+        world
+            .relay
+            .inject("+15550120", BUSINESS, EnvelopeId::random(&mut rand::rng()), body.clone());
         world.write(1, "between");
     }
     world.settle();
@@ -191,7 +205,10 @@ fn a_forged_counter_costs_a_retry_and_nothing_else() {
     world.relay.inject("+15550120", BUSINESS, id, forged);
     let begun = std::time::Instant::now();
     world.settle();
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "following the counter would take minutes");
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(2),
+        "following the counter would take minutes"
+    );
     assert_eq!(world.total(|counts| counts.refused[refused::UNDECRYPTABLE]), 1);
     assert_eq!(world.total(|counts| counts.retries_asked), 1);
     world.write(0, "still fine");
@@ -209,7 +226,9 @@ fn garbage_makes_us_ask_within_bounds() {
     let (_, mut body) = world.ciphertext(0, b"x");
     *body.last_mut().unwrap() ^= 1;
     for _ in 0..1_100 {
-        world.relay.inject("+15550120", BUSINESS, EnvelopeId::random(&mut rand::rng()), body.clone());
+        world
+            .relay
+            .inject("+15550120", BUSINESS, EnvelopeId::random(&mut rand::rng()), body.clone());
         world.deliver(false);
         world.turn();
     }
@@ -226,8 +245,20 @@ fn a_turn_takes_what_fits_into_a_batch() {
     world.settle();
     assert_eq!(world.phones[0].shown.len(), 1_024);
     // One receipt for all of them, and something else in the same turn.
-    world.say(0, Body::Receipt { kind: ReceiptKind::Delivered, message_ids: messages.clone() });
-    world.say(0, Body::Receipt { kind: ReceiptKind::Read, message_ids: messages.clone() });
+    world.say(
+        0,
+        Body::Receipt {
+            kind: ReceiptKind::Delivered,
+            message_ids: messages.clone(),
+        },
+    );
+    world.say(
+        0,
+        Body::Receipt {
+            kind: ReceiptKind::Read,
+            message_ids: messages.clone(),
+        },
+    );
     world.write(0, "that was a lot");
     world.settle();
     assert_eq!(world.texts(0), ["that was a lot"]);
@@ -243,7 +274,10 @@ fn many_hopeless_messages_fail_turn_by_turn() {
     let lane = world.lane_of(0);
     let (mut input, _) = world.gather(lane).unwrap();
     let reason = crate::message::FailureReason::UnknownRecipient;
-    input.hopeless = std::mem::take(&mut input.jobs).into_iter().map(|accepted| (accepted, reason)).collect();
+    input.hopeless = std::mem::take(&mut input.jobs)
+        .into_iter()
+        .map(|accepted| (accepted, reason))
+        .collect();
     while !input.hopeless.is_empty() {
         world.run(lane, input, Default::default());
         input = std::mem::take(&mut world.lanes[lane].input);

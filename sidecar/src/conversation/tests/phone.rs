@@ -8,8 +8,8 @@ use std::{
 
 use waxseal_content::{Body, EnvelopeId, MessageId, Payload, PhoneNumber, ReceiptKind, RetryReceipt, wire::Wire};
 use waxseal_signal::{
-    Answer, Bundle, Ciphertext, Error, Identity, Keys, OneTimePublicKey, Peer, PeerId, Policy, PrivateRecord, SignedPublicKey, Trust, archive,
-    decrypt, decryption_error, encrypt, establish, must_archive, needed, pre_keys,
+    Answer, Bundle, Ciphertext, Error, Identity, Keys, OneTimePublicKey, Peer, PeerId, Policy, PrivateRecord, SignedPublicKey, Trust,
+    archive, decrypt, decryption_error, encrypt, establish, must_archive, needed, pre_keys,
 };
 
 pub struct Phone {
@@ -97,7 +97,10 @@ impl Phone {
             identity_key: self.identity.public_key().to_bytes(),
             signed_pre_key: self.signed.1.clone(),
             kyber_pre_key: self.last_resort.1.clone(),
-            one_time_ec: Some(OneTimePublicKey { id: one_time.id, key: one_time.key }),
+            one_time_ec: Some(OneTimePublicKey {
+                id: one_time.id,
+                key: one_time.key,
+            }),
         }
     }
 
@@ -109,8 +112,17 @@ impl Phone {
 
     pub fn establish(&mut self, bundle: &Bundle, now: SystemTime) {
         let rng = &mut rand::rng();
-        let established =
-            establish(&self.identity, &self.peer_id, &self.peer, bundle, Trust::AcceptChange, &self.policy, now, rng).unwrap();
+        let established = establish(
+            &self.identity,
+            &self.peer_id,
+            &self.peer,
+            bundle,
+            Trust::AcceptChange,
+            &self.policy,
+            now,
+            rng,
+        )
+        .unwrap();
         self.peer = established.peer;
     }
 
@@ -124,7 +136,13 @@ impl Phone {
         };
         self.peer = encrypted.peer;
         let id = EnvelopeId::random(rng);
-        self.sent.insert(id, Sent { payload: payload.to_vec(), attempt });
+        self.sent.insert(
+            id,
+            Sent {
+                payload: payload.to_vec(),
+                attempt,
+            },
+        );
         Some((id, encrypted.ciphertext.to_body()))
     }
 
@@ -140,10 +158,20 @@ impl Phone {
                     Ok(payload) => self.take(business, &payload, now),
                     Err(Error::Duplicate) => panic!("a message key was used twice"),
                     Err(error) => {
-                        let Answer::Retry { reason } = error.answer() else { panic!("the phone cannot answer: {error}") };
+                        let Answer::Retry { reason } = error.answer() else {
+                            panic!("the phone cannot answer: {error}")
+                        };
                         self.asked += 1;
                         let decryption_error = decryption_error(&ciphertext, 0).unwrap();
-                        vec![Wish::Plain(RetryReceipt { envelope_id: id, attempt: 1, reason, decryption_error }.to_body())]
+                        vec![Wish::Plain(
+                            RetryReceipt {
+                                envelope_id: id,
+                                attempt: 1,
+                                reason,
+                                decryption_error,
+                            }
+                            .to_body(),
+                        )]
                     }
                 }
             }
@@ -162,7 +190,17 @@ impl Phone {
         };
         let rng = &mut rand::rng();
         let trust = Trust::AcceptChange;
-        let decrypted = decrypt(&self.identity, &self.peer_id, &self.peer, ciphertext, &keys, trust, &self.policy, now, rng)?;
+        let decrypted = decrypt(
+            &self.identity,
+            &self.peer_id,
+            &self.peer,
+            ciphertext,
+            &keys,
+            trust,
+            &self.policy,
+            now,
+            rng,
+        )?;
         self.peer = decrypted.peer;
         if let Some(id) = decrypted.consumed.one_time_ec {
             self.one_time.remove(&id);
@@ -180,18 +218,29 @@ impl Phone {
         if !self.tells_delivered {
             return Vec::new();
         }
-        let receipt = Body::Receipt { kind: ReceiptKind::Delivered, message_ids: vec![payload.message_id] };
+        let receipt = Body::Receipt {
+            kind: ReceiptKind::Delivered,
+            message_ids: vec![payload.message_id],
+        };
         let now_ms = super::super::core::Moment::of(now).ms;
-        vec![Wish::Encrypt { payload: self.payload(business, receipt, now_ms).1, attempt: 0 }]
+        vec![Wish::Encrypt {
+            payload: self.payload(business, receipt, now_ms).1,
+            attempt: 0,
+        }]
     }
 
     fn resend(&mut self, receipt: &RetryReceipt) -> Vec<Wish> {
         // One answer per envelope.
-        let Some(sent) = self.sent.remove(&receipt.envelope_id) else { return Vec::new() };
+        let Some(sent) = self.sent.remove(&receipt.envelope_id) else {
+            return Vec::new();
+        };
         if must_archive(&self.peer, &receipt.decryption_error).unwrap() {
             self.peer = archive(&self.peer).unwrap();
         }
         assert!(sent.attempt < 5, "asked for the same message more than five times");
-        vec![Wish::Encrypt { payload: sent.payload, attempt: sent.attempt + 1 }]
+        vec![Wish::Encrypt {
+            payload: sent.payload,
+            attempt: sent.attempt + 1,
+        }]
     }
 }

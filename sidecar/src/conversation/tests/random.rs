@@ -19,10 +19,15 @@ enum Step {
     TurnOf(usize),
     Turn,
     /// The relay delivers to the business, perhaps everything twice; its answers come when they come.
-    Deliver { twice: bool },
+    Deliver {
+        twice: bool,
+    },
     Answer,
     /// A phone takes its messages; perhaps the relay does not hear that it did.
-    Receive { phone: usize, acknowledges: bool },
+    Receive {
+        phone: usize,
+        acknowledges: bool,
+    },
     /// Bundles arrive.
     Fetch,
     /// The business takes its webhooks.
@@ -107,7 +112,11 @@ fn run(steps: &[Step]) {
         let shown: Vec<_> = world.phones[phone].shown.iter().map(|(id, _)| *id).collect();
         let once: HashSet<_> = shown.iter().copied().collect();
         assert_eq!(once.len(), shown.len(), "a message was shown twice");
-        assert_eq!(once, sent[phone].iter().copied().collect(), "every accepted message is shown, and nothing else");
+        assert_eq!(
+            once,
+            sent[phone].iter().copied().collect(),
+            "every accepted message is shown, and nothing else"
+        );
         if world.phones[phone].asked == 0 {
             assert_eq!(shown, sent[phone], "in order");
         }

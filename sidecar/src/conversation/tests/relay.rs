@@ -53,10 +53,16 @@ pub fn message_key(body: &[u8]) -> Option<(Vec<u8>, u32, Vec<u8>)> {
 impl Relay {
     pub fn submit(&mut self, sender: &str, recipient: &str, id: EnvelopeId, body: &[u8]) -> Verdict {
         let before = self.bodies.insert((sender.to_owned(), id), body.to_vec());
-        assert!(before.as_deref().is_none_or(|before| before == body), "one envelope id carries two bodies");
+        assert!(
+            before.as_deref().is_none_or(|before| before == body),
+            "one envelope id carries two bodies"
+        );
         if let Some((key, counter, message)) = message_key(body) {
             let before = self.keys.insert((sender.to_owned(), key, counter), message.clone());
-            assert!(before.is_none_or(|before| before == message), "one message key encrypts two messages");
+            assert!(
+                before.is_none_or(|before| before == message),
+                "one message key encrypts two messages"
+            );
         }
         if let Some(verdict) = self.refuses {
             return verdict;
@@ -73,7 +79,12 @@ impl Relay {
     /// Queues whatever it is: what a relay that lies could do.
     pub fn inject(&mut self, sender: &str, recipient: &str, id: EnvelopeId, body: Vec<u8>) {
         self.sequence += 1;
-        let envelope = Envelope { sequence: self.sequence, id, sender: sender.to_owned(), body };
+        let envelope = Envelope {
+            sequence: self.sequence,
+            id,
+            sender: sender.to_owned(),
+            body,
+        };
         self.queues.entry(recipient.to_owned()).or_default().push_back(envelope);
     }
 

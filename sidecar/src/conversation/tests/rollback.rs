@@ -23,7 +23,10 @@ fn a_session_that_may_be_old_is_skipped_ahead() {
     world.send(0, "after the loss");
     world.send(0, "and on");
     world.settle();
-    assert_eq!(world.shown(0), ["one", "lost with the store", "this too", "after the loss", "and on"]);
+    assert_eq!(
+        world.shown(0),
+        ["one", "lost with the store", "this too", "after the loss", "and on"]
+    );
     assert_eq!(world.phones[0].asked, 0, "64 missing messages are no reason to ask");
 }
 
@@ -104,7 +107,10 @@ fn a_commit_in_doubt_is_one_commit() {
         world.settle();
     }
     for phone in 0..2 {
-        assert_eq!(world.shown(phone), (0..10).map(|number| format!("out {number}")).collect::<Vec<_>>());
+        assert_eq!(
+            world.shown(phone),
+            (0..10).map(|number| format!("out {number}")).collect::<Vec<_>>()
+        );
         assert_eq!(world.texts(phone), (0..10).map(|number| format!("in {number}")).collect::<Vec<_>>());
     }
 }

@@ -46,7 +46,13 @@ fn read_before_delivered_is_read() {
     let message = world.send(0, "text");
     world.settle();
     for kind in [ReceiptKind::Read, ReceiptKind::Delivered, ReceiptKind::Read, ReceiptKind::Delivered] {
-        world.say(0, Body::Receipt { kind, message_ids: vec![message] });
+        world.say(
+            0,
+            Body::Receipt {
+                kind,
+                message_ids: vec![message],
+            },
+        );
         world.settle();
     }
     assert_eq!(world.statuses(0, message), ["sent", "read"]);
@@ -59,7 +65,13 @@ fn each_step_is_told_once() {
         let message = world.send(0, "text");
         world.settle();
         for kind in [ReceiptKind::Delivered, ReceiptKind::Read, ReceiptKind::Delivered, ReceiptKind::Read] {
-            world.say(0, Body::Receipt { kind, message_ids: vec![message, message] });
+            world.say(
+                0,
+                Body::Receipt {
+                    kind,
+                    message_ids: vec![message, message],
+                },
+            );
             world.settle();
         }
         assert_eq!(world.statuses(0, message), ["sent", "delivered", "read"]);
@@ -72,10 +84,21 @@ fn receipts_for_somebody_elses_messages_count_for_nothing() {
     world.phones[0].tells_delivered = false;
     let message = world.send(0, "text");
     world.settle();
-    world.say(1, Body::Receipt { kind: ReceiptKind::Read, message_ids: vec![message] });
+    world.say(
+        1,
+        Body::Receipt {
+            kind: ReceiptKind::Read,
+            message_ids: vec![message],
+        },
+    );
     world.settle();
     assert_eq!(world.statuses(0, message), ["sent"]);
-    assert!(!world.posted.iter().any(|posted| matches!(posted, Posted::Status { status, .. } if status == "read")));
+    assert!(
+        !world
+            .posted
+            .iter()
+            .any(|posted| matches!(posted, Posted::Status { status, .. } if status == "read"))
+    );
 }
 
 #[test]
@@ -88,7 +111,13 @@ fn what_is_not_delivered_in_time_fails_once() {
     world.settle();
     assert_eq!(world.statuses(0, message), ["sent", "failed"]);
     // A receipt that comes after all changes nothing any more.
-    world.say(0, Body::Receipt { kind: ReceiptKind::Delivered, message_ids: vec![message] });
+    world.say(
+        0,
+        Body::Receipt {
+            kind: ReceiptKind::Delivered,
+            message_ids: vec![message],
+        },
+    );
     world.pass(Duration::from_secs(30));
     world.settle();
     assert_eq!(world.statuses(0, message), ["sent", "failed"]);

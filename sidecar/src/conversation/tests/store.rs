@@ -23,7 +23,9 @@ impl Store {
     pub fn at(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.values.retain(|_, (expiry, _)| *expiry > now_ms);
-        self.queues.values_mut().for_each(|queue| queue.retain(|_, (expiry, _)| *expiry > now_ms));
+        self.queues
+            .values_mut()
+            .for_each(|queue| queue.retain(|_, (expiry, _)| *expiry > now_ms));
     }
 
     pub fn claim(&mut self, lane: &Key) -> (u64, u64) {
@@ -33,7 +35,11 @@ impl Store {
     }
 
     pub fn commit(&mut self, batch: &Batch) -> Outcome {
-        assert!(batch.ops.len() + batch.absent.len() <= MAX_OPS, "the store would refuse {} operations", batch.ops.len());
+        assert!(
+            batch.ops.len() + batch.absent.len() <= MAX_OPS,
+            "the store would refuse {} operations",
+            batch.ops.len()
+        );
         if let Some(fence) = &batch.fence {
             let (epoch, seq) = self.lanes.get(&fence.lane).copied().unwrap_or_default();
             if epoch > fence.epoch {
@@ -72,7 +78,9 @@ impl Store {
                 return Some(id);
             }
             Op::Remove { queue, id } => drop(self.queues.entry(queue.clone()).or_default().remove(id)),
-            Op::Schedule { agenda, member, due_ms, .. } => {
+            Op::Schedule {
+                agenda, member, due_ms, ..
+            } => {
                 self.agendas.entry(agenda.clone()).or_default().insert(member.clone(), *due_ms);
             }
             Op::Unschedule { agenda, member } => drop(self.agendas.entry(agenda.clone()).or_default().remove(member)),
@@ -85,12 +93,20 @@ impl Store {
     }
 
     pub fn range(&self, queue: &Key) -> Vec<(EntryId, Bytes)> {
-        self.queues.get(queue).into_iter().flatten().map(|(id, (_, value))| (*id, value.clone())).collect()
+        self.queues
+            .get(queue)
+            .into_iter()
+            .flatten()
+            .map(|(id, (_, value))| (*id, value.clone()))
+            .collect()
     }
 
     pub fn due(&self, agenda: &Key, until_ms: u64) -> Vec<Bytes> {
         let members = self.agendas.get(agenda).into_iter().flatten();
-        members.filter(|(_, due_ms)| **due_ms <= until_ms).map(|(member, _)| member.clone()).collect()
+        members
+            .filter(|(_, due_ms)| **due_ms <= until_ms)
+            .map(|(member, _)| member.clone())
+            .collect()
     }
 
     pub fn scheduled(&self) -> usize {
@@ -100,7 +116,10 @@ impl Store {
     /// Everything that is stored, by name.
     pub fn everything(&self) -> Vec<(Key, Bytes)> {
         let values = self.values.iter().map(|(key, (_, value))| (key.clone(), value.clone()));
-        let entries = self.queues.iter().flat_map(|(key, queue)| queue.values().map(|(_, value)| (key.clone(), value.clone())));
+        let entries = self
+            .queues
+            .iter()
+            .flat_map(|(key, queue)| queue.values().map(|(_, value)| (key.clone(), value.clone())));
         values.chain(entries).collect()
     }
 }

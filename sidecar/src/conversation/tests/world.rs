@@ -71,8 +71,17 @@ struct Public {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Posted {
-    Text { from: String, wamid: String, text: String },
-    Status { to: String, wamid: String, status: String, details: Option<String> },
+    Text {
+        from: String,
+        wamid: String,
+        text: String,
+    },
+    Status {
+        to: String,
+        wamid: String,
+        status: String,
+        details: Option<String>,
+    },
     Other,
 }
 
@@ -107,7 +116,10 @@ impl World {
             blind: BlindIndex::new(&Zeroizing::new([1; 32])),
             tokens: Tokens::new(&Zeroizing::new([2; 32])),
             user_id_key: Zeroizing::new([3; 32]),
-            signed_keys: RwLock::new(SignedKeys { signed: HashMap::from([(1, signed)]), last_resort: HashMap::from([(2, last_resort)]) }),
+            signed_keys: RwLock::new(SignedKeys {
+                signed: HashMap::from([(1, signed)]),
+                last_resort: HashMap::from([(2, last_resort)]),
+            }),
             retention,
             keep_content,
             webhook_window: retention,
@@ -124,7 +136,12 @@ impl World {
             events: HashSet::new(),
             doubts: 0,
             counts: Vec::new(),
-            public: Public { signed: public_signed, last_resort: public_last_resort, one_time: Vec::new(), next_id: 3 },
+            public: Public {
+                signed: public_signed,
+                last_resort: public_last_resort,
+                one_time: Vec::new(),
+                next_id: 3,
+            },
             shared,
         };
         world.store.at(world.moment().ms);
@@ -160,9 +177,20 @@ impl World {
             let (ec_record, ec) = pre_keys::one_time_ec(ec_id, &mut rng).unwrap();
             let (kyber_record, kyber) = pre_keys::kyber(&self.shared.identity, kyber_id, self.now, &mut rng).unwrap();
             let names = &self.shared.names;
-            for (key, record) in [(names.one_time_ec(ec_id), ec_record), (names.one_time_kyber(kyber_id), kyber_record)] {
-                let value = self.shared.sealer.seal(Class::PreKey, key.as_str(), 1, record.as_bytes(), self.now, &mut rng).unwrap();
-                let ops = vec![Op::Put { key, value: value.into(), ttl: RETENTION }];
+            for (key, record) in [
+                (names.one_time_ec(ec_id), ec_record),
+                (names.one_time_kyber(kyber_id), kyber_record),
+            ] {
+                let value = self
+                    .shared
+                    .sealer
+                    .seal(Class::PreKey, key.as_str(), 1, record.as_bytes(), self.now, &mut rng)
+                    .unwrap();
+                let ops = vec![Op::Put {
+                    key,
+                    value: value.into(),
+                    ttl: RETENTION,
+                }];
                 self.store.commit(&Batch { ops, ..Batch::default() });
             }
             self.public.one_time.push((ec, kyber));
@@ -191,8 +219,13 @@ impl World {
         let (peer, now, shared) = (self.peer(phone), self.moment(), Arc::clone(&self.shared));
         let (lane, to) = (id::lane_of(&peer), self.phones[phone].number.clone());
         let message = id::message_id(lane, &mut rand::rng());
-        let body = Body::Text { body: text.into(), preview_url: false };
-        let payload = Payload::new(shared.number.clone(), to.clone(), message, now.ms, body).encode().to_vec();
+        let body = Body::Text {
+            body: text.into(),
+            preview_url: false,
+        };
+        let payload = Payload::new(shared.number.clone(), to.clone(), message, now.ms, body)
+            .encode()
+            .to_vec();
         let expires_at_ms = now.ms + shared.retention_ms() - shared.grace_ms();
         let kept = Kept {
             to: to.reveal().to_owned(),
@@ -205,11 +238,35 @@ impl World {
         };
         let (key, agenda, ttl) = (shared.names.message(message), shared.names.deadlines(lane), shared.retention);
         let ops = vec![
-            Op::Put { value: self.seal(&key, &kept), key: key.clone(), ttl },
-            self.job(lane, Job { message_id: message.as_bytes().to_vec(), to: kept.to, payload, attempt: 0, expires_at_ms, tracked: true, opaque: None }),
-            Op::Schedule { agenda, member: Bytes::copy_from_slice(message.as_bytes()), due_ms: expires_at_ms, ttl },
+            Op::Put {
+                value: self.seal(&key, &kept),
+                key: key.clone(),
+                ttl,
+            },
+            self.job(
+                lane,
+                Job {
+                    message_id: message.as_bytes().to_vec(),
+                    to: kept.to,
+                    payload,
+                    attempt: 0,
+                    expires_at_ms,
+                    tracked: true,
+                    opaque: None,
+                },
+            ),
+            Op::Schedule {
+                agenda,
+                member: Bytes::copy_from_slice(message.as_bytes()),
+                due_ms: expires_at_ms,
+                ttl,
+            },
         ];
-        let outcome = self.store.commit(&Batch { fence: None, absent: vec![key], ops });
+        let outcome = self.store.commit(&Batch {
+            fence: None,
+            absent: vec![key],
+            ops,
+        });
         assert!(matches!(outcome, Outcome::Applied { .. }));
         message
     }
@@ -218,8 +275,13 @@ impl World {
     pub fn mark_read(&mut self, phone: usize, message: MessageId) {
         let (lane, to) = (id::lane_of(&self.peer(phone)), self.phones[phone].number.clone());
         let own = id::message_id(lane, &mut rand::rng());
-        let body = Body::Receipt { kind: ReceiptKind::Read, message_ids: vec![message] };
-        let payload = Payload::new(self.shared.number.clone(), to.clone(), own, self.moment().ms, body).encode().to_vec();
+        let body = Body::Receipt {
+            kind: ReceiptKind::Read,
+            message_ids: vec![message],
+        };
+        let payload = Payload::new(self.shared.number.clone(), to.clone(), own, self.moment().ms, body)
+            .encode()
+            .to_vec();
         let expires_at_ms = self.moment().ms + self.shared.retention_ms();
         let job = Job {
             message_id: own.as_bytes().to_vec(),
@@ -236,17 +298,30 @@ impl World {
 
     fn job(&self, lane: u8, job: Job) -> Op {
         let queue = self.shared.names.accepted(lane);
-        Op::Append { value: self.seal(&queue, &job), queue, ttl: self.shared.retention }
+        Op::Append {
+            value: self.seal(&queue, &job),
+            queue,
+            ttl: self.shared.retention,
+        }
     }
 
     fn seal<M: prost::Message>(&self, key: &Key, value: &M) -> Bytes {
-        let sealed = self.shared.sealer.seal(Class::Message, key.as_str(), 0, &record::encode(value), self.now, &mut rand::rng());
+        let sealed = self
+            .shared
+            .sealer
+            .seal(Class::Message, key.as_str(), 0, &record::encode(value), self.now, &mut rand::rng());
         sealed.unwrap().into()
     }
 
     /// A consumer writes.
     pub fn write(&mut self, phone: usize, text: &str) -> MessageId {
-        self.say(phone, Body::Text { body: text.into(), preview_url: false })
+        self.say(
+            phone,
+            Body::Text {
+                body: text.into(),
+                preview_url: false,
+            },
+        )
     }
 
     pub fn say(&mut self, phone: usize, body: Body) -> MessageId {
@@ -335,7 +410,12 @@ impl World {
             } else {
                 envelopes.push(outbound::envelope(&stored, self.moment().ms));
             }
-            let waiting = Waiting { entry, to: PhoneNumber::parse(&stored.to).unwrap(), tracked: stored.tracked, opaque: None };
+            let waiting = Waiting {
+                entry,
+                to: PhoneNumber::parse(&stored.to).unwrap(),
+                tracked: stored.tracked,
+                opaque: None,
+            };
             self.lanes[lane].core.recall(envelope_id, waiting);
         }
         self.submit(lane, envelopes);
@@ -457,13 +537,20 @@ impl World {
                 Err(Unplanned::Seal(error)) => panic!("cannot seal: {error}"),
                 Ok(turn) => turn,
             };
-            let outcome = if turn.batch.ops.is_empty() { None } else { Some(self.commit(&turn.batch)) };
+            let outcome = if turn.batch.ops.is_empty() {
+                None
+            } else {
+                Some(self.commit(&turn.batch))
+            };
             if !lets_out && !matches!(outcome, Some(Outcome::Exists(_))) {
                 return;
             }
             let mut rest = match &outcome {
                 Some(Outcome::Exists(index)) => {
-                    assert!(input.used.insert(turn.batch.absent[*index].clone()), "planning goes round in circles");
+                    assert!(
+                        input.used.insert(turn.batch.absent[*index].clone()),
+                        "planning goes round in circles"
+                    );
                     continue;
                 }
                 Some(Outcome::Stale { .. } | Outcome::Gap { .. }) => panic!("the lane is not alone: {outcome:?}"),
@@ -573,7 +660,9 @@ impl World {
         let holds = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         let mut holding = BTreeMap::new();
         for (key, sealed) in self.store.everything() {
-            let opened = classes.iter().find_map(|class| self.shared.sealer.open(*class, key.as_str(), &sealed).ok());
+            let opened = classes
+                .iter()
+                .find_map(|class| self.shared.sealer.open(*class, key.as_str(), &sealed).ok());
             if holds(&sealed) || opened.is_some_and(|opened| holds(&opened)) {
                 *holding.entry(key.as_str().to_owned()).or_insert(0) += 1;
             }
@@ -599,7 +688,11 @@ fn posted(body: &[u8]) -> Posted {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     if let Some(message) = value["messages"].get(0) {
         return match message["type"].as_str() {
-            Some("text") => Posted::Text { from: text(&message["from"]), wamid: text(&message["id"]), text: text(&message["text"]["body"]) },
+            Some("text") => Posted::Text {
+                from: text(&message["from"]),
+                wamid: text(&message["id"]),
+                text: text(&message["text"]["body"]),
+            },
             _ => Posted::Other,
         };
     }
