@@ -212,7 +212,8 @@ pub struct Claim {
     pub previous_epoch: u64,
 }
 
-/// The place of an entry in its queue. Ids rise in the order of appending and are never used twice.
+/// The place of an entry in its queue. Within a queue, ids rise in the order of appending and are never used twice; two queues may give the
+/// same one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryId(pub(crate) u64, pub(crate) u64);
 

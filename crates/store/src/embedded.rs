@@ -4,6 +4,8 @@
 
 mod apply;
 mod committer;
+#[cfg(test)]
+mod faults;
 mod read;
 mod tables;
 

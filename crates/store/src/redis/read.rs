@@ -1,9 +1,9 @@
-//! Reads, erasing and readiness, on a connection of their own so that they never wait behind a group. Reads are tried again after a lost
+//! Reads and readiness, on a connection of their own so that they never wait behind a group. Reads are tried again after a lost
 //! connection: they change nothing.
 
-use std::collections::HashSet;
+mod names;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use redis::{Cmd, Pipeline, Value, cmd};
@@ -14,12 +14,8 @@ use super::encode;
 use super::endpoint::{Backoff, Endpoint, Link, Reached, reached};
 use super::preflight::{Barrier, Unfit};
 use super::reply::{entry_id, number, remedy};
-use crate::store::{CENSUS_LIMIT, Census};
 use crate::{EntryId, Error, Key};
 
-const SCAN_PAGE: usize = 1_000;
-/// A census stops after so many pages, however few of the names match.
-const CENSUS_PAGES: u64 = 1_000;
 /// Expired entries that one look at a queue skips before it looks again.
 const RANGE_PAGE: usize = 1_000;
 
@@ -253,69 +249,6 @@ impl Reader {
         members.into_iter().map(|member| one(member).ok_or_else(unexpected)).collect()
     }
 
-    pub(crate) async fn census(&self, prefix: &Key) -> Result<Census, Error> {
-        let mut census = Census {
-            complete: true,
-            ..Census::default()
-        };
-        // A scan may show a name more than once.
-        let mut seen = HashSet::new();
-        let mut cursor = Vec::from(*b"0");
-        for page in 1.. {
-            let names;
-            (cursor, names) = self.scan(&cursor, prefix).await?;
-            let names: Vec<Vec<u8>> = names.into_iter().filter(|name| seen.insert(name.clone())).collect();
-            if !names.is_empty() {
-                let mut pipeline = Pipeline::with_capacity(names.len());
-                for name in &names {
-                    pipeline.cmd("PTTL").arg(name);
-                }
-                for value in self.query(&pipeline).await? {
-                    census.count(&value);
-                }
-            }
-            if cursor == b"0" {
-                break;
-            }
-            if census.keys >= CENSUS_LIMIT || page >= CENSUS_PAGES {
-                census.complete = false;
-                break;
-            }
-        }
-        Ok(census)
-    }
-
-    pub(crate) async fn erase(&self, prefix: &Key) -> Result<u64, Error> {
-        let mut erased = 0;
-        let mut cursor = Vec::from(*b"0");
-        loop {
-            let names;
-            (cursor, names) = self.scan(&cursor, prefix).await?;
-            if !names.is_empty() {
-                let mut pipeline = Pipeline::with_capacity(2);
-                pipeline.cmd("UNLINK").arg(names);
-                let barrier = self.slot.lock().await.link.as_ref().map_or(Barrier::None, |link| link.barrier);
-                self.endpoint.end_group(&mut pipeline, barrier);
-                erased += self
-                    .query_until(&pipeline, barrier)
-                    .await?
-                    .first()
-                    .and_then(number)
-                    .ok_or_else(unexpected)?;
-            }
-            if cursor == b"0" {
-                return Ok(erased);
-            }
-        }
-    }
-
-    async fn scan(&self, cursor: &[u8], prefix: &Key) -> Result<(Vec<u8>, Vec<Vec<u8>>), Error> {
-        let mut command = cmd("SCAN");
-        command.arg(cursor).arg("MATCH").arg(pattern(prefix)).arg("COUNT").arg(SCAN_PAGE);
-        let reply = redis::from_redis_value::<(Vec<u8>, Vec<Vec<u8>>)>(self.one(command).await?);
-        reply.map_err(|_| unexpected())
-    }
-
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         self.one(cmd("PING")).await?;
         let connection = self.slot.lock().await.link.as_ref().map(|link| link.connection.clone());
@@ -330,23 +263,6 @@ impl Reader {
 enum Trouble {
     Passing(Error),
     Final(Error),
-}
-
-impl Census {
-    fn count(&mut self, pttl: &Value) {
-        match pttl {
-            Value::Int(-1) => {
-                self.keys += 1;
-                self.without_expiry += 1;
-            }
-            Value::Int(left) => {
-                // -2: it went away meanwhile.
-                let Ok(left) = u64::try_from(*left) else { return };
-                self.note(Duration::from_millis(left));
-            }
-            _ => {}
-        }
-    }
 }
 
 fn unexpected() -> Error {
@@ -378,27 +294,9 @@ fn whole(score: f64) -> Option<u64> {
     format!("{score:.0}").parse().ok()
 }
 
-fn pattern(prefix: &Key) -> String {
-    let mut pattern = String::with_capacity(prefix.as_str().len() + 1);
-    for character in prefix.as_str().chars() {
-        if matches!(character, '*' | '?' | '[' | ']' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('*');
-    pattern
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Namespace;
-
-    #[test]
-    fn a_prefix_is_matched_literally() {
-        assert_eq!(pattern(&Namespace::new("12").key("a*b[c")), "wx:{12}:a\\*b\\[c*");
-    }
 
     #[test]
     fn scores_are_whole_numbers() {

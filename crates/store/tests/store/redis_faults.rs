@@ -311,7 +311,7 @@ async fn a_server_that_hangs_is_given_up_and_nothing_is_doubled() {
         response_timeout: Duration::from_millis(300),
         barrier_timeout: Duration::from_millis(100),
         connect_timeout: Duration::from_millis(200),
-        ..Options::default()
+        ..one_connection()
     };
     let store = Store::open_redis(&server.url(), options).await.unwrap();
     apply(&store, vec![append(namespace().key("q"), "before")]).await;
