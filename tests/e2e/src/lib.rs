@@ -63,6 +63,22 @@ impl World {
         Ok((consumer, chat))
     }
 
+    /// The sum of a counter over all its labels, as the admin port tells it.
+    ///
+    /// # Errors
+    /// When the port does not answer or does not know the counter.
+    pub async fn metric(&self, name: &str) -> Result<u64> {
+        let url = format!("{}/metrics", self.up.endpoints().admin);
+        let text = waxseal_harness::business::http_client()?.get(url).send().await?.text().await?;
+        let values: Vec<u64> = text
+            .lines()
+            .filter(|line| line.starts_with(name))
+            .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+            .collect();
+        anyhow::ensure!(!values.is_empty(), "no metric is called {name}");
+        Ok(values.iter().sum())
+    }
+
     /// Fails unless every event that arrived is signed, ASCII, and one event per body.
     ///
     /// # Errors
