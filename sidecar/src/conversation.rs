@@ -5,8 +5,8 @@
 //! guarded batch), commit the batch, and only then emit ciphertext, acknowledgements and webhooks. A turn whose commit fails has changed
 //! nothing in memory either.
 //!
-//! What is where: [`names`] are the keys in the store, [`record`] the sealed values, [`id`] the ids, [`core`] with `plan`,
-//! `inbound`, `outbound` and `status` the pure turn, [`lane`] the actor around it.
+//! What is where: [`names`] are the keys in the store, [`record`] the sealed values, [`id`] the ids, [`core`] with `shared`,
+//! `input`, `plan`, `inbound`, `outbound` and `status` the pure turn, [`lane`] the actor around it.
 //!
 //! May touch: the store (guarded batches only), the transport link it is handed, the webhook line. Must not: know HTTP, read key files, let
 //! content, consumer numbers or keys reach a log.
@@ -14,11 +14,13 @@
 pub mod core;
 pub mod id;
 mod inbound;
+mod input;
 pub mod lane;
 pub mod names;
 mod outbound;
 mod plan;
 pub mod record;
+mod shared;
 mod status;
 
 /// How many lanes a number has. Fixed: the lane of a consumer is part of the names in the store.

@@ -249,7 +249,7 @@ impl Bed {
                 .expect("nothing leaves")
                 .expect("the lane has ended");
             if let Emit::Submit(envelopes) = emit {
-                ids.extend(envelopes.into_iter().map(|envelope| note(&mut self.bodies, envelope)));
+                ids.extend(envelopes.iter().map(|envelope| note(&mut self.bodies, envelope)));
             }
         }
         assert_eq!(ids.len(), count);
@@ -398,7 +398,7 @@ impl Bed {
     }
 }
 
-fn note(bodies: &mut BTreeMap<EnvelopeId, Bytes>, envelope: Envelope) -> EnvelopeId {
+fn note(bodies: &mut BTreeMap<EnvelopeId, Bytes>, envelope: &Envelope) -> EnvelopeId {
     let id = EnvelopeId::from_slice(&envelope.id).unwrap();
     let before = bodies.insert(id, envelope.body.clone());
     assert!(

@@ -1,0 +1,147 @@
+//! What has happened since the last turn.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use waxseal_content::{EnvelopeId, MessageId, PhoneNumber};
+use waxseal_protocol::proto::Verdict;
+use waxseal_signal::Bundle;
+use waxseal_store::{EntryId, Key};
+
+use super::{id::PeerIndex, record::Job};
+use crate::message::FailureReason;
+
+/// An envelope of a consumer.
+pub struct Delivery {
+    /// To acknowledge it by.
+    pub sequence: u64,
+    /// Its id.
+    pub envelope_id: EnvelopeId,
+    /// Who sent it, as the relay says.
+    pub sender: PhoneNumber,
+    /// The sender's blind index.
+    pub peer: PeerIndex,
+    /// Opaque until decrypted.
+    pub body: Bytes,
+    /// By the relay's clock.
+    pub accepted_at_ms: u64,
+}
+
+/// An accepted message, with its place in the queue.
+pub struct Accepted {
+    /// Its place.
+    pub entry: EntryId,
+    /// The consumer.
+    pub peer: PeerIndex,
+    /// The message.
+    pub job: Job,
+}
+
+/// What has happened since the last turn.
+#[derive(Default)]
+pub struct Input {
+    /// Envelopes of consumers, in order.
+    pub deliveries: Vec<Delivery>,
+    /// What the relay said of our envelopes.
+    pub verdicts: Vec<(EnvelopeId, Verdict)>,
+    /// Pre-key bundles that were asked for.
+    pub bundles: HashMap<PeerIndex, Bundle>,
+    /// Messages to encrypt, in order. None when there is no link.
+    pub jobs: Vec<Accepted>,
+    /// Messages to give up on, and why.
+    pub hopeless: Vec<(Accepted, FailureReason)>,
+    /// Tracked messages whose time is over.
+    pub expired: Vec<MessageId>,
+    /// Envelopes that were not sent while they were worth it: they leave the outbox. What becomes of their messages, [`Input::expired`] says.
+    pub lapsed: Vec<EnvelopeId>,
+    /// Webhook events that are done with.
+    pub finished: Vec<EntryId>,
+    /// Accepted messages that cannot be opened any more.
+    pub unreadable: Vec<EntryId>,
+    /// Names that turned out to be used by somebody else, from an earlier try of this turn.
+    pub used: HashSet<Key>,
+    /// Deliveries that may be repeats of what was dealt with before the link came up: their marks are loaded first.
+    pub may_repeat: bool,
+}
+
+impl Input {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+            && self.verdicts.is_empty()
+            && self.jobs.is_empty()
+            && self.hopeless.is_empty()
+            && self.expired.is_empty()
+            && self.lapsed.is_empty()
+            && self.finished.is_empty()
+            && self.unreadable.is_empty()
+    }
+
+    /// Splits off what a turn has not dealt with: a batch is bounded, so one turn may not take everything.
+    #[must_use]
+    pub fn split_off(&mut self, taken: &Taken) -> Self {
+        fn rest<T>(items: &mut Vec<T>, taken: usize) -> Vec<T> {
+            items.split_off(taken.min(items.len()))
+        }
+        let (bundles, waiting) = std::mem::take(&mut self.bundles)
+            .into_iter()
+            .partition(|(peer, _)| taken.bundles.contains(peer));
+        self.bundles = bundles;
+        Self {
+            deliveries: rest(&mut self.deliveries, taken.deliveries),
+            verdicts: rest(&mut self.verdicts, taken.verdicts),
+            bundles: waiting,
+            jobs: rest(&mut self.jobs, taken.jobs),
+            hopeless: rest(&mut self.hopeless, taken.hopeless),
+            expired: rest(&mut self.expired, taken.expired),
+            lapsed: rest(&mut self.lapsed, taken.lapsed),
+            finished: rest(&mut self.finished, taken.finished),
+            unreadable: rest(&mut self.unreadable, taken.unreadable),
+            used: HashSet::new(),
+            may_repeat: self.may_repeat,
+        }
+    }
+}
+
+/// How much of its input a turn has dealt with: always the first ones of each kind.
+#[derive(Default)]
+#[allow(missing_docs, reason = "the fields are those of Input")]
+pub struct Taken {
+    pub verdicts: usize,
+    pub deliveries: usize,
+    pub expired: usize,
+    pub lapsed: usize,
+    pub bundles: HashSet<PeerIndex>,
+    pub jobs: usize,
+    pub hopeless: usize,
+    pub unreadable: usize,
+    pub finished: usize,
+}
+
+/// Values of the store that a turn needs; `None` for what does not exist.
+pub type Loaded = HashMap<Key, Option<Bytes>>;
+
+/// The time of a turn.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    /// As such.
+    pub time: SystemTime,
+    /// In Unix milliseconds.
+    pub ms: u64,
+}
+
+impl Moment {
+    /// Of a time.
+    #[must_use]
+    pub fn of(time: SystemTime) -> Self {
+        let ms = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        Self {
+            time,
+            ms: u64::try_from(ms).unwrap_or(u64::MAX),
+        }
+    }
+}

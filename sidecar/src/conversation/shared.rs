@@ -1,0 +1,148 @@
+//! What the lanes of one number share, and how they open what is stored.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use waxseal_content::{PhoneNumber, Text};
+use waxseal_sealing::{BlindIndex, Class, Sealer, Tokens};
+use waxseal_signal::{Identity, PrivateRecord};
+use waxseal_store::Key;
+use zeroize::Zeroizing;
+
+use super::{core::Moment, names::Names, record::PeerRecord};
+use crate::{metrics::Metrics, webhook};
+
+/// A message fails aloud this long before its record would expire.
+const GRACE_MS: u64 = 10 * 60 * 1000;
+
+/// What the lanes of one number share; fixed while the number runs, but for the signed pre-keys.
+pub struct Shared {
+    /// The business number.
+    pub number: PhoneNumber,
+    /// The name consumers see.
+    pub display_name: Text,
+    /// The Signal identity.
+    pub identity: Arc<Identity>,
+    /// Bounds and demands of sessions.
+    pub policy: waxseal_signal::Policy,
+    /// Seals what is stored.
+    pub sealer: Sealer,
+    /// Names what is stored.
+    pub names: Names,
+    /// Names consumers.
+    pub blind: BlindIndex,
+    /// Makes `wamid`s.
+    pub tokens: Tokens,
+    /// Makes business-scoped user ids.
+    pub user_id_key: Zeroizing<[u8; 32]>,
+    /// The private halves that every inbound first message needs.
+    pub signed_keys: RwLock<SignedKeys>,
+    /// Time to live of everything written.
+    pub retention: Duration,
+    /// Whether content stays until it expires even when delivered.
+    pub keep_content: bool,
+    /// How long a webhook event is tried.
+    pub webhook_window: Duration,
+    /// Writes webhook bodies.
+    pub bodies: webhook::body::Account,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Signed and last-resort pre-keys by id.
+#[derive(Default)]
+pub struct SignedKeys {
+    /// Signed X25519 pre-keys.
+    pub signed: HashMap<u32, PrivateRecord>,
+    /// Last-resort Kyber pre-keys.
+    pub last_resort: HashMap<u32, PrivateRecord>,
+}
+
+/// A consumer as a lane knows it.
+#[derive(Clone)]
+pub struct Peer {
+    /// The number.
+    pub number: PhoneNumber,
+    /// The profile name last shown.
+    pub name: Option<Text>,
+    /// Session and pinned identity.
+    pub signal: waxseal_signal::Peer,
+}
+
+impl Peer {
+    /// A consumer there is no session with.
+    pub(super) fn new(number: &PhoneNumber) -> Self {
+        Self {
+            number: number.clone(),
+            name: None,
+            signal: waxseal_signal::Peer::new(),
+        }
+    }
+}
+
+impl Shared {
+    /// Time to live of what concerns one message: it never outlives what was promised when the message was accepted.
+    #[must_use]
+    pub fn lifetime(&self, expires_at_ms: u64, now: Moment) -> Duration {
+        let left_ms = expires_at_ms.saturating_add(self.grace_ms()).saturating_sub(now.ms);
+        Duration::from_millis(left_ms.max(1000)).min(self.retention)
+    }
+
+    /// How long before its record would expire a message fails aloud.
+    #[must_use]
+    pub fn grace_ms(&self) -> u64 {
+        GRACE_MS.min(self.retention_ms() / 6)
+    }
+
+    /// [`Shared::retention`] in milliseconds.
+    #[must_use]
+    pub fn retention_ms(&self) -> u64 {
+        u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX / 4)
+    }
+
+    /// The private half of a signed pre-key.
+    pub(super) fn signed_key(&self, id: u32) -> Option<PrivateRecord> {
+        self.signed_keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .signed
+            .get(&id)
+            .cloned()
+    }
+
+    /// The private half of a last-resort Kyber pre-key.
+    pub(super) fn last_resort_key(&self, id: u32) -> Option<PrivateRecord> {
+        self.signed_keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last_resort
+            .get(&id)
+            .cloned()
+    }
+}
+
+/// Opens a sealed record; `None`, with a line in the log, when it is not ours or its hour is gone.
+pub fn open<M: prost::Message + Default>(shared: &Shared, class: Class, key: &Key, sealed: &[u8]) -> Option<M> {
+    match shared.sealer.open(class, key.as_str(), sealed) {
+        Ok(plaintext) => M::decode(plaintext.as_slice()).ok(),
+        Err(error) => {
+            shared.metrics.unopened.inc();
+            tracing::warn!(%error, ?class, "a stored value does not open; treating it as absent");
+            None
+        }
+    }
+}
+
+/// Opens a sealed peer.
+#[must_use]
+pub fn open_peer(shared: &Shared, key: &Key, sealed: &[u8]) -> Option<Peer> {
+    let stored: PeerRecord = open(shared, Class::Session, key, sealed)?;
+    Some(Peer {
+        number: PhoneNumber::parse(&stored.number).ok()?,
+        name: stored.name.map(Text::new),
+        signal: waxseal_signal::Peer::from_bytes(&stored.signal).ok()?,
+    })
+}
