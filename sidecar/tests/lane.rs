@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, RwLock},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -48,6 +51,8 @@ const LANE: u8 = 0;
 #[derive(Default)]
 struct Directory {
     bundles: Mutex<HashMap<String, Option<proto::Bundle>>>,
+    /// How many of the next bundles are damaged on the way.
+    damaged: AtomicUsize,
 }
 
 impl Transport for Directory {
@@ -64,7 +69,16 @@ impl Transport for Directory {
     }
 
     fn fetch_bundle<'a>(&'a self, number: &'a PhoneNumber) -> BoxFuture<'a, Result<proto::Bundle, Error>> {
+        let is_damaged = self
+            .damaged
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .is_ok();
         let answer = match self.bundles.lock().unwrap().get(number.reveal()) {
+            Some(Some(bundle)) if is_damaged => {
+                let mut bundle = bundle.clone();
+                bundle.signed_pre_key.as_mut().unwrap().signature = vec![7; 64].into();
+                Ok(bundle)
+            }
             Some(Some(bundle)) => Ok(bundle.clone()),
             Some(None) => Err(Error::RateLimited {
                 retry_after: Duration::from_millis(50),
@@ -495,6 +509,28 @@ async fn a_consumer_nobody_knows_fails_message_by_message() {
     for envelope in sent {
         assert_eq!(bed.statuses(&unknown, envelope), ["failed"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_bundle_counts_once_however_many_messages_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bed = Bed::embedded(folder.path()).await;
+    let consumer = bed.consumer(true);
+    bed.directory.damaged.store(2, Ordering::SeqCst);
+    bed.unlink().await;
+    let mut sent = Vec::new();
+    for number in 0..10 {
+        sent.push(bed.send(&consumer, &format!("{number}")).await);
+    }
+    bed.link().await;
+    assert_eq!(bed.submitted(10).await, sent);
+    // One that is never good is given up, aloud.
+    let other = bed.consumer(true);
+    bed.directory.damaged.store(usize::MAX, Ordering::SeqCst);
+    let failing = bed.send(&other, "never").await;
+    bed.answer(&sent).await;
+    bed.at_rest().await;
+    assert_eq!(bed.statuses(&other, failing), ["failed"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -395,13 +395,11 @@ impl Lane {
             self.line.removed(*id);
         }
         self.more_jobs |= settled.requeued;
-        for accepted in &settled.parked {
-            if input.bundles.contains_key(&accepted.peer) {
-                *self.bad_bundles.entry(accepted.peer).or_insert(0) += 1;
-            }
-        }
         for peer in input.bundles.keys() {
-            if !settled.parked.iter().any(|accepted| accepted.peer == *peer) {
+            // One bundle counts once, however many messages waited for it.
+            if settled.parked.iter().any(|accepted| accepted.peer == *peer) {
+                *self.bad_bundles.entry(*peer).or_insert(0) += 1;
+            } else {
                 self.bad_bundles.remove(peer);
             }
         }
