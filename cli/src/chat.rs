@@ -60,7 +60,8 @@ pub(crate) struct Args {
 }
 
 const HELP: &str = r#"Without a terminal, or with --json, --send or --wait, chat is a line tool: each line of standard input is sent as a message, until
-its end; then it exits once the relay has accepted everything. Lines that begin with a slash are commands:
+its end; then it exits once the relay has accepted everything and what waited there has been told. Lines that begin with a slash are
+commands:
   /react EMOJI [ID]   reacts to the last message, or to that one      /read [ID...]   marks messages read (needed with --no-read only)
   /safety             tells the safety number                         /typing         shows you as typing
   //text              sends a text that begins with a slash           /quit           ends

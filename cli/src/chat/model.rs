@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use waxseal_consumer::{Direction, Down, Entry, Event, Failure, MessageId, PhoneNumber, ReceiptKind, Said, Status, Stop};
+use waxseal_consumer::{Direction, Down, Entry, Event, Failure, MessageId, PhoneNumber, ReceiptKind, Said, Status, Stop, Text};
 
 use super::wrap::clean;
 
@@ -74,7 +74,7 @@ impl Model {
                 Direction::Incoming { read } => (None, read),
             };
             if status.is_none() {
-                self.named(entry.sender_name.as_ref().map(|name| name.reveal()));
+                self.named(entry.sender_name.as_ref().map(Text::reveal));
                 if !read {
                     self.unread.push(entry.message_id);
                 }
@@ -116,7 +116,7 @@ impl Model {
             }
             Event::Message(message) if message.from == self.peer => {
                 self.typing_until_ms = 0;
-                self.named(message.sender_name.as_ref().map(|name| name.reveal()));
+                self.named(message.sender_name.as_ref().map(Text::reveal));
                 self.unread.push(message.message_id);
                 self.add(
                     message.message_id,

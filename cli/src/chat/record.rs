@@ -1,7 +1,7 @@
 //! The JSON form of events. Names and members are an interface: scripts rely on them; `--help` documents them.
 
 use serde::Serialize;
-use waxseal_consumer::{Event, Incoming, MessageId, ReceiptKind};
+use waxseal_consumer::{Event, Incoming, MessageId, ReceiptKind, Text};
 
 /// One line of output.
 #[derive(Serialize)]
@@ -131,8 +131,8 @@ impl<'a> Record<'a> {
         Self::Message {
             id: id(message.message_id),
             from: message.from.reveal(),
-            name: message.sender_name.as_ref().map(|name| name.reveal()),
-            text: message.text.as_ref().map(|text| text.reveal()),
+            name: message.sender_name.as_ref().map(Text::reveal),
+            text: message.text.as_ref().map(Text::reveal),
             context_id: message.context.map(|context| id(context.message_id)),
             timestamp_ms: message.received_at_ms,
             sent_at_ms: message.sent_at_ms,

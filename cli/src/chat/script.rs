@@ -60,6 +60,7 @@ struct Script {
     /// The last thing heard of the relay, for the error text.
     down: Option<Down>,
     connected: bool,
+    drained: bool,
 }
 
 /// Does what is planned, then says what did not happen.
@@ -79,6 +80,7 @@ pub(super) async fn run(chat: Chat, plan: Plan) -> anyhow::Result<()> {
         shown: Vec::new(),
         down: None,
         connected: false,
+        drained: false,
     };
     let stop = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
     let outcome = script.work(stop).await;
@@ -103,12 +105,23 @@ impl Script {
                 },
                 line = next_line(&mut self.input), if self.unsettled.len() < UNSETTLED => self.line(line?).await?,
                 () = sleep_until(deadline), if self.deadline.is_some() => return Err(self.timed_out()),
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
+                _ = interrupt.recv() => return self.interrupted(),
+                _ = terminate.recv() => return self.interrupted(),
             }
         }
         match self.failed {
             Some(reason) => Err(anyhow!("a message was not sent: {}", super::advice(reason))),
+            None => Ok(()),
+        }
+    }
+
+    /// Ctrl-C is how a person ends it; for a script with something left to wait for it is a failure.
+    fn interrupted(&self) -> anyhow::Result<()> {
+        if !self.unsettled.is_empty() {
+            bail!("interrupted; what the relay does not have yet is sent when chat runs again");
+        }
+        match self.plan.wait {
+            Some(wanted) => bail!("interrupted; {} of {wanted} messages arrived", self.received),
             None => Ok(()),
         }
     }
@@ -120,7 +133,8 @@ impl Script {
         match self.plan.wait {
             // What failed has no answer to wait for.
             Some(wanted) => self.received >= wanted || self.failed.is_some(),
-            None => self.input.is_none(),
+            // With nothing to send it is still told what waited.
+            None => self.input.is_none() && (self.drained || !self.plan.reads_stdin),
         }
     }
 
@@ -180,6 +194,7 @@ impl Script {
         self.output.event(event);
         match event {
             Event::Connected { .. } => self.connected = true,
+            Event::Drained => self.drained = true,
             Event::Disconnected { reason, .. } => {
                 self.connected = false;
                 self.down = Some(*reason);
@@ -193,9 +208,8 @@ impl Script {
                 self.unsettled.remove(message_id);
             }
             Event::Failed { message_id, reason, .. } => {
-                if self.unsettled.remove(message_id) {
-                    self.failed = Some(*reason);
-                }
+                let ours = self.unsettled.remove(message_id);
+                self.failed = ours.then_some(*reason).or(self.failed);
             }
             _ => {}
         }
@@ -253,6 +267,7 @@ impl Script {
             Line::Help => self.output.error("`waxseal chat --help` lists the commands"),
             Line::Quit => {
                 self.plan.wait = None;
+                self.drained = true;
                 self.end_of_input();
             }
             Line::Wrong(why) => self.output.error(&why),

@@ -112,7 +112,11 @@ impl Actor {
             let wake = self.wait().await;
             let stop = match self.turn(wake).await {
                 Ok(true) => continue,
-                Ok(false) => return,
+                Ok(false) => {
+                    // The end was asked for; if this fails, something is sent once more next time.
+                    let _known_next_time = self.engine.store().settle().await;
+                    return;
+                }
                 Err(stop) => stop,
             };
             self.unread.push_back(Event::Stopped { reason: stop });

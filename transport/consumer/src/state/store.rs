@@ -169,6 +169,19 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Makes lazy commits durable: an orderly end leaves nothing to find out again.
+    pub(crate) async fn settle(&self) -> Result<(), Error> {
+        if let Backend::Disk(database) = &self.0 {
+            let database = Arc::clone(database);
+            tokio::task::spawn_blocking(move || write(&database, &Changes::new(), Persistence::Durable))
+                .await
+                .map_err(Error::storage)??;
+        }
+        Ok(())
+    }
+}
+
 fn write(database: &Database, changes: &Changes, persistence: Persistence) -> Result<(), Error> {
     let mut transaction = database.begin_write().map_err(Error::storage)?;
     if persistence == Persistence::Lazy {
@@ -245,6 +258,19 @@ mod tests {
                 .unwrap();
             assert_eq!(seen, [b"v".to_vec(), b"z".to_vec()]);
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_lazy_is_durable_after_settling() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        store.commit(change(&[("a", Some("x"))]), Persistence::Lazy).await.unwrap();
+        store.settle().await.unwrap();
+        // As the disk is now, had the process been killed.
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::copy(directory.path().join(FILE), copy.path().join(FILE)).unwrap();
+        let copy = Store::open(copy.path()).unwrap();
+        assert_eq!(copy.get(b"a").unwrap().unwrap(), b"x");
     }
 
     #[tokio::test]
