@@ -95,16 +95,25 @@ impl Custody {
     /// # Errors
     /// [`Error`].
     pub fn open<R: CryptoRng + Rng>(path: &Path, now: SystemTime, rng: &mut R) -> Result<Self, Error> {
-        let read = |source| Error::Read { path: path.to_owned(), source };
+        let read = |source| Error::Read {
+            path: path.to_owned(),
+            source,
+        };
         match File::open(path) {
             Ok(file) => {
                 let mut bytes = Zeroizing::new(Vec::new());
                 file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(read)?;
                 let keys = record::decode(&bytes).ok_or_else(|| Error::Malformed(path.to_owned()))?;
-                Ok(Self { path: path.to_owned(), keys })
+                Ok(Self {
+                    path: path.to_owned(),
+                    keys,
+                })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let custody = Self { path: path.to_owned(), keys: Keys::generate(now, rng)? };
+                let custody = Self {
+                    path: path.to_owned(),
+                    keys: Keys::generate(now, rng)?,
+                };
                 custody.save()?;
                 Ok(custody)
             }
@@ -117,14 +126,22 @@ impl Custody {
     /// # Errors
     /// [`Error::Write`].
     pub fn save(&self) -> Result<(), Error> {
-        self.write().map_err(|source| Error::Write { path: self.path.clone(), source })
+        self.write().map_err(|source| Error::Write {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     fn write(&self) -> io::Result<()> {
         let bytes = Zeroizing::new(record::encode(&self.keys).encode_to_vec());
         let fresh = self.path.with_extension("new");
         let old = OpenOptions::new().write(true).open(&self.path).ok();
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&fresh)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
@@ -181,11 +198,20 @@ mod tests {
         let mut custody = Custody::open(&path, now, &mut rand::rng()).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         custody.keys.epoch = 7;
-        custody.keys.signed_pre_keys.push(PreKeyEntry { id: 5, created_ms: 6, record: Zeroizing::new(vec![1, 2]), public: vec![3], signature: vec![4] });
+        custody.keys.signed_pre_keys.push(PreKeyEntry {
+            id: 5,
+            created_ms: 6,
+            record: Zeroizing::new(vec![1, 2]),
+            public: vec![3],
+            signature: vec![4],
+        });
         custody.save().unwrap();
         let again = Custody::open(&path, now, &mut rand::rng()).unwrap();
         assert_eq!(again.keys.epoch, 7);
-        assert_eq!(again.keys.identity.public_key().to_bytes(), custody.keys.identity.public_key().to_bytes());
+        assert_eq!(
+            again.keys.identity.public_key().to_bytes(),
+            custody.keys.identity.public_key().to_bytes()
+        );
         assert_eq!(again.keys.chain.key(), custody.keys.chain.key());
         assert_eq!(again.keys.signed_pre_keys[0].record.as_slice(), [1, 2]);
         assert_eq!(again.keys.next_pre_key_id, custody.keys.next_pre_key_id);
@@ -211,7 +237,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("1.custody");
         fs::write(&path, b"garbage").unwrap();
-        assert!(matches!(Custody::open(&path, SystemTime::now(), &mut rand::rng()), Err(Error::Malformed(_))));
+        assert!(matches!(
+            Custody::open(&path, SystemTime::now(), &mut rand::rng()),
+            Err(Error::Malformed(_))
+        ));
         assert_eq!(fs::read(&path).unwrap(), b"garbage");
     }
 }

@@ -74,20 +74,52 @@ impl Metrics {
             rollbacks: Counter::default(),
             linked: Gauge::default(),
         };
-        registry.register("messages_accepted", "Messages of the business made durable", metrics.accepted.clone());
-        registry.register("messages_refused", "Messages refused because state could not be made durable", metrics.refused.clone());
+        registry.register(
+            "messages_accepted",
+            "Messages of the business made durable",
+            metrics.accepted.clone(),
+        );
+        registry.register(
+            "messages_refused",
+            "Messages refused because state could not be made durable",
+            metrics.refused.clone(),
+        );
         registry.register("messages_encrypted", "Messages encrypted", metrics.encrypted.clone());
         registry.register("messages_decrypted", "Messages decrypted", metrics.decrypted.clone());
-        registry.register("envelopes_refused", "Envelopes of consumers that could not be used", metrics.envelopes_refused.clone());
-        registry.register("retries", "Messages asked for again, and encrypted again on request", metrics.retries.clone());
-        registry.register("identity_changes", "Identity keys of consumers that changed", metrics.identity_changes.clone());
+        registry.register(
+            "envelopes_refused",
+            "Envelopes of consumers that could not be used",
+            metrics.envelopes_refused.clone(),
+        );
+        registry.register(
+            "retries",
+            "Messages asked for again, and encrypted again on request",
+            metrics.retries.clone(),
+        );
+        registry.register(
+            "identity_changes",
+            "Identity keys of consumers that changed",
+            metrics.identity_changes.clone(),
+        );
         registry.register("statuses", "Statuses reported to the business", metrics.statuses.clone());
         registry.register("webhook_attempts", "Attempts to post a webhook", metrics.webhook_attempts.clone());
-        registry.register("webhooks_given_up", "Webhook events whose retry window ended", metrics.webhooks_given_up.clone());
+        registry.register(
+            "webhooks_given_up",
+            "Webhook events whose retry window ended",
+            metrics.webhooks_given_up.clone(),
+        );
         registry.register("store_values_unopened", "Stored values that did not open", metrics.unopened.clone());
         registry.register("lane_commit_seconds", "Duration of a lane's commit", metrics.commit_seconds.clone());
-        registry.register("accept_seconds", "From request to durable acceptance", metrics.accept_seconds.clone());
-        registry.register("store_rollbacks", "Times the store was found to have lost commits", metrics.rollbacks.clone());
+        registry.register(
+            "accept_seconds",
+            "From request to durable acceptance",
+            metrics.accept_seconds.clone(),
+        );
+        registry.register(
+            "store_rollbacks",
+            "Times the store was found to have lost commits",
+            metrics.rollbacks.clone(),
+        );
         registry.register("numbers_linked", "Numbers linked to the relay", metrics.linked.clone());
         Arc::new(metrics)
     }

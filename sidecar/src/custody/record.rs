@@ -71,7 +71,11 @@ struct PreKey {
 
 impl From<&PreKeyEntry> for PreKey {
     fn from(entry: &PreKeyEntry) -> Self {
-        Self { id: entry.id, created_ms: entry.created_ms, record: entry.record.to_vec(), public: entry.public.clone(),
+        Self {
+            id: entry.id,
+            created_ms: entry.created_ms,
+            record: entry.record.to_vec(),
+            public: entry.public.clone(),
             signature: entry.signature.clone(),
         }
     }
@@ -79,7 +83,13 @@ impl From<&PreKeyEntry> for PreKey {
 
 impl From<PreKey> for PreKeyEntry {
     fn from(key: PreKey) -> Self {
-        Self { id: key.id, created_ms: key.created_ms, record: Zeroizing::new(key.record), public: key.public, signature: key.signature }
+        Self {
+            id: key.id,
+            created_ms: key.created_ms,
+            record: Zeroizing::new(key.record),
+            public: key.public,
+            signature: key.signature,
+        }
     }
 }
 
