@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, default_value_t = 64)]
     consumers: usize,
     /// Messages a consumer has on its way at a time, in the inbound part.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 16)]
     window: usize,
     /// Requests per second of the part at a fixed rate.
     #[arg(long, default_value_t = 1000)]

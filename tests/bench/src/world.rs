@@ -104,6 +104,15 @@ impl World {
         Ok(Consumer::open(ConsumerOptions::new(number.clone(), relay, self.up.state_dir())).await?)
     }
 
+    /// A new consumer that has written once, with its state in memory.
+    pub async fn writer(&self, index: usize) -> Result<Consumer> {
+        let number = PhoneNumber::parse(&format!("+1555{:07}", 3_000_000 + index))?;
+        let consumer = Consumer::open(ConsumerOptions::in_memory(number, self.up.endpoints().relay.clone())).await?;
+        consumer.send_text(&self.business()?, Text::from("hello")).await?;
+        wait_for_receipt(&consumer).await?;
+        Ok(consumer)
+    }
+
     pub fn used(&self) -> Result<Used> {
         let redis = match self.redis.as_ref().and_then(RedisServer::pid) {
             Some(pid) => cpu::used(pid)?,
