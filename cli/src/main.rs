@@ -13,6 +13,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// A message is many small allocations; this allocator makes them cheaper than the system's, with glibc and still more with musl.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The business end of Signal-protocol conversations, on your own computer or in your own cluster.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true, after_help = HELP)]
