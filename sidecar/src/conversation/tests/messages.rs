@@ -101,6 +101,40 @@ fn repeats_are_taken_once() {
 }
 
 #[test]
+fn repeats_of_what_the_ratchet_cannot_tell_are_known_by_their_envelope() {
+    let mut world = World::new(1);
+    world.send(0, "works");
+    world.settle();
+    world.write(0, "before");
+    world.settle();
+    // Something that does not decrypt: twice in a turn, then again, then again after a restart.
+    let (id, mut body) = world.ciphertext(0, b"x");
+    *body.last_mut().unwrap() ^= 1;
+    world.relay.inject("+15550120", BUSINESS, id, body.clone());
+    world.deliver(true);
+    world.settle();
+    for _ in 0..2 {
+        world.relay.inject("+15550120", BUSINESS, id, body.clone());
+        world.settle();
+        world.start();
+    }
+    assert_eq!(world.total(|counts| counts.retries_asked), 1);
+    assert_eq!(world.total(|counts| counts.refused[refused::DUPLICATE]), 3);
+    // A retry receipt.
+    world.phones[0].lose_session();
+    world.send(0, "again");
+    while world.turn() | world.fetch() {}
+    world.receive(0, true);
+    let receipt = world.relay.waiting(BUSINESS).pop().unwrap();
+    world.deliver(true);
+    world.settle();
+    world.relay.inject(&receipt.sender, BUSINESS, receipt.id, receipt.body);
+    world.settle();
+    assert_eq!(world.total(|counts| counts.refused[refused::DUPLICATE]), 5);
+    assert_eq!(world.shown(0), ["works", "again"]);
+}
+
+#[test]
 fn a_ciphertext_replayed_under_another_envelope_id_is_no_message() {
     let mut world = World::new(1);
     world.write(0, "first");
