@@ -106,6 +106,9 @@ pub struct Surroundings {
     pub store: Store,
     /// `http://host:port` of the relay.
     pub relay_url: String,
+    /// Whether the store may lose commits without anybody noticing while this process is away. Sessions are then skipped ahead after a
+    /// start, so that no message key is used twice.
+    pub may_forget: bool,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Bounds the cores that ratchet steps may use at a time.
@@ -151,7 +154,7 @@ impl Number {
                 .map_err(Error::Claim)?;
             let waiting = Arc::new(AtomicU64::new(queued));
             let mut core = Core::new(Arc::clone(&shared), lane, claim.epoch, claim.seq);
-            core.rolled_back = claim.lost;
+            core.rolled_back = claim.lost || surroundings.may_forget;
             let outfit = Outfit {
                 shared: Arc::clone(&shared),
                 store: surroundings.store.clone(),

@@ -9,7 +9,7 @@ use std::{
 use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use waxseal_store::{Options, Store};
+use waxseal_store::{Durability, Options, Store};
 
 use crate::{
     api::{
@@ -76,6 +76,7 @@ impl Sidecar {
         waxseal_signal::self_test().map_err(Error::SelfTest)?;
         let api_listener = listen(config.api_listen).await?;
         let admin_listener = listen(config.admin_listen).await?;
+        let may_forget = may_forget(&config.store, config.durability);
         let options = Options {
             durability: config.durability,
             ..Options::default()
@@ -90,6 +91,7 @@ impl Sidecar {
         let surroundings = Surroundings {
             store: store.clone(),
             relay_url: config.relay_url.clone(),
+            may_forget,
             metrics,
             cores: Arc::new(Semaphore::new(
                 std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -226,6 +228,14 @@ impl Admin for Desk {
             });
         }
         serde_json::json!({ "numbers": numbers })
+    }
+}
+
+/// What is flushed or replicated before it counts is not lost when process and store fail together; anything less may be.
+const fn may_forget(store: &StoreLocation, durability: Durability) -> bool {
+    match (store, durability) {
+        (_, Durability::Fsync | Durability::Replicated(_)) | (StoreLocation::Embedded(_), Durability::Auto) => false,
+        (_, Durability::Memory) | (StoreLocation::Redis(_), Durability::Auto) => true,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{Error, MessageId, PhoneNumber, Text, proto};
 const VERSION: u32 = 1;
 
 /// Most message ids one receipt may carry; a reader refuses more, so that a receipt stays cheap to handle.
-const MAX_RECEIPT_IDS: usize = 1024;
+const MAX_RECEIPT_IDS: usize = 256;
 
 /// One message between a consumer and a business, with who and what for: binding sender, recipient and id inside the ciphertext is what
 /// stops a relay from delivering an honest ciphertext in somebody else's name.

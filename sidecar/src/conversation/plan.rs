@@ -22,7 +22,7 @@ const BURN: u32 = 64;
 
 /// A batch of more operations takes no further input ...
 const SOFT_LIMIT: usize = 960;
-/// ... and the store refuses one of 4096: one more input, the longest receipt there is (3 operations for each of its 1024 messages), still
+/// ... and the store refuses one of 4096: one more input, the longest receipt there is (5 operations for each of its 256 messages), still
 /// fits.
 const HARD_LIMIT: usize = 4000;
 

@@ -203,12 +203,17 @@ fn notices_and_failures() {
     screen.model.apply(Event::IdentityChanged { peer: peer() }, AT);
     screen.model.apply(Event::Stopped { reason: Stop::Displaced }, AT);
     let expected = [
-        " Shop  +15550100  ● connecting…",
+        " +15550100                                        ● stopped",
         "",
-        "  ── Thursday, 5 March 2026 ──",
-        "     你好世界，今天天",
-        "     气很好            10:31 …",
-        " 10:32  e\u{301}te\u{301} 👩‍👩‍👧 ok",
+        "                ── Thursday, 5 March 2026 ──",
+        "                                               hi  10:31 ✗",
+        "  not sent: nobody is registered under this number; check",
+        "  --to",
+        "  the safety number has changed: the other side",
+        "  re-installed, or is somebody else; /safety shows it",
+        "  this number was opened elsewhere, which has the",
+        "  connection now; close the other one, or take another",
+        "  --as",
         "",
         "› write a message, or /help",
     ];
@@ -252,7 +257,16 @@ fn wide_text_keeps_its_columns() {
     let mut screen = Screen::new();
     screen.says(1, "你好世界，今天天气很好");
     screen.hears(2, "e\u{301}te\u{301} 👩‍👩‍👧 ok");
-    let expected = [" +15550100       ● connecting…", "", "XX"];
+    let expected = [
+        " Shop  +15550100  ● connecting…",
+        "",
+        "  ── Thursday, 5 March 2026 ──",
+        "     你好世界，今天天",
+        "     气很好            10:31 …",
+        " 10:32  e\u{301}te\u{301} 👩‍👩‍👧 ok",
+        "",
+        "› write a message, or /help",
+    ];
     assert_eq!(screen.text(32, 8), expected);
 }
 
