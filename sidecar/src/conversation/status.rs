@@ -18,6 +18,10 @@ use crate::message::{FailureReason, Status, StatusUpdate};
 impl Plan<'_> {
     /// The relay has answered for an envelope.
     pub(super) fn verdict(&mut self, envelope: EnvelopeId, verdict: Verdict) {
+        if verdict == Verdict::Unspecified {
+            // An answer this build does not know says nothing: the envelope stays and is submitted again with the next link.
+            return;
+        }
         let Some(waiting) = self.answer(envelope) else { return };
         if !waiting.tracked {
             return;
