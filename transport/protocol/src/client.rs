@@ -1,4 +1,5 @@
-//! Calls to the relay. One `Client` is one HTTP/2 connection, made when first needed and made anew when it breaks.
+//! Calls to the relay. One `Client` is two HTTP/2 connections, each made when first needed and made anew when it breaks: one for message
+//! streams and one for everything else, so that fetching a bundle does not wait behind megabytes of envelopes.
 
 use std::time::Duration;
 
@@ -19,10 +20,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
-/// A handle to a relay; clones share the connection.
+/// A handle to a relay; clones share the connections.
 #[derive(Clone)]
 pub struct Client {
-    channel: Channel,
+    calls: Channel,
+    streams: Channel,
     terminator: String,
 }
 
@@ -33,7 +35,7 @@ impl Client {
         if endpoint.uri().host().is_none() || endpoint.uri().scheme_str() != Some("http") {
             return Err(Error::Url);
         }
-        let channel = endpoint
+        let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PING_INTERVAL)
@@ -41,10 +43,13 @@ impl Client {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_max_header_list_size(wire::MAX_METADATA_BYTES)
-            .connect_lazy();
+            .http2_max_header_list_size(wire::MAX_METADATA_BYTES);
         let terminator = format!("{:032x}", rand::rng().random::<u128>());
-        Ok(Self { channel, terminator })
+        Ok(Self {
+            calls: endpoint.connect_lazy(),
+            streams: endpoint.connect_lazy(),
+            terminator,
+        })
     }
 
     /// Registers the account's number with the account's credential, or renews its registration. Returns whether another identity key or
@@ -105,11 +110,11 @@ impl Client {
     }
 
     fn directory(&self) -> DirectoryClient<Channel> {
-        DirectoryClient::new(self.channel.clone()).max_encoding_message_size(wire::MAX_DIRECTORY_BYTES)
+        DirectoryClient::new(self.calls.clone()).max_encoding_message_size(wire::MAX_DIRECTORY_BYTES)
     }
 
     fn relay(&self) -> RelayClient<Channel> {
-        RelayClient::new(self.channel.clone())
+        RelayClient::new(self.streams.clone())
             .max_decoding_message_size(wire::MAX_FRAME_BYTES)
             .max_encoding_message_size(wire::MAX_FRAME_BYTES)
     }

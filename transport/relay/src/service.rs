@@ -15,7 +15,7 @@ use crate::bucket::Buckets;
 use crate::number::Number;
 use crate::shared::{Shared, Stage};
 use crate::status;
-use crate::writer::{Job, Reply};
+use crate::writer::{Job, Refusal, Reply};
 
 /// Buckets that are not full; about 50 bytes each.
 const BUCKETS: usize = 1_000_000;
@@ -77,13 +77,13 @@ impl Service {
     }
 
     /// Hands a job to the writer and waits for its answer, which comes when it is durable.
-    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Status> {
+    async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<Result<T, Refusal>, Status> {
         if *self.shared.stage.borrow() != Stage::Running {
             return Err(status::unavailable());
         }
         let (reply, answer) = oneshot::channel();
         self.shared.jobs.send(job(reply)).await.map_err(|_| status::unavailable())?;
-        Ok(answer.await.map_err(|_| status::unavailable())??)
+        answer.await.map_err(|_| status::unavailable())
     }
 
     fn limiter(&self) -> MutexGuard<'_, Limiter> {

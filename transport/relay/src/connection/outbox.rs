@@ -21,6 +21,10 @@ const FRAME_DELIVERIES: usize = 1024;
 const PAGE_BYTES: usize = 512 * 1024;
 const PAGE_ENVELOPES: usize = 1024;
 
+/// One connection may have so much of the memory for all.
+const SHARES: usize = 16;
+const LEAST_SHARE_BYTES: usize = 1024;
+
 pub(super) struct Outbox {
     outcomes: Vec<Outcome>,
     /// Submissions that have no outcome yet.
@@ -100,7 +104,9 @@ impl Outbox {
         }
         let mut added = 0;
         for queued in queued {
-            if shared.load(Ordering::Relaxed) + added + queued.size() > most {
+            let (own, all) = (self.live_bytes + added, shared.load(Ordering::Relaxed) + added);
+            // A part for each, so that a few that do not read take nothing from those that do.
+            if own + queued.size() > (most / SHARES).max(LEAST_SHARE_BYTES) || all + queued.size() > most {
                 // What follows is read back from the disk.
                 self.is_behind = true;
                 break;

@@ -12,7 +12,7 @@ use super::{Caller, Service};
 use crate::account::{Account, Pin, Registration, credential_hash};
 use crate::number::Number;
 use crate::status;
-use crate::writer::{Job, Refusal};
+use crate::writer::{Job, Refusal, Reply};
 
 const IDENTITY_KEY_BYTES: std::ops::RangeInclusive<usize> = 1..=64;
 /// A Kyber1024 public key has 1,569 bytes.
@@ -87,20 +87,20 @@ impl Directory for Service {
                 keys,
                 reply,
             })
-            .await?;
+            .await??;
         Ok(Response::new(counts))
     }
 
     async fn count_keys(&self, request: Request<CountKeysRequest>) -> Result<Response<KeyCounts>, Status> {
         let Caller { number, .. } = self.authenticate(request.metadata())?;
-        Ok(Response::new(self.ask(|reply| Job::Count { number, reply }).await?))
+        Ok(Response::new(self.ask(|reply| Job::Count { number, reply }).await??))
     }
 
     async fn fetch_bundle(&self, request: Request<FetchBundleRequest>) -> Result<Response<Bundle>, Status> {
         let caller = self.authenticate(request.metadata())?;
         let number = Number::parse(&request.get_ref().number).ok_or_else(|| status::invalid("number"))?;
         self.allow_bundle(&caller, number)?;
-        Ok(Response::new(self.ask(|reply| Job::Fetch { number, reply }).await?))
+        Ok(Response::new(self.ask(|reply| Job::Fetch { number, reply }).await??))
     }
 }
 
@@ -141,11 +141,8 @@ impl Service {
         }
     }
 
-    async fn ask_with_pin<T>(&self, number: Number, job: impl FnOnce(crate::writer::Reply<T>) -> Job) -> Result<T, PinAnswer> {
-        let (reply, answer) = tokio::sync::oneshot::channel();
-        let unavailable = || PinAnswer::Other(status::unavailable());
-        self.shared.jobs.send(job(reply)).await.map_err(|_| unavailable())?;
-        match answer.await.map_err(|_| unavailable())? {
+    async fn ask_with_pin<T>(&self, number: Number, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, PinAnswer> {
+        match self.ask(job).await.map_err(PinAnswer::Other)? {
             Ok(answer) => {
                 self.limiter().pins.refill(&number);
                 Ok(answer)

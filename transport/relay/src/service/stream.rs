@@ -42,7 +42,7 @@ impl Relay for Service {
                 connection: Arc::clone(&connection),
                 reply,
             })
-            .await?;
+            .await??;
         let (frames, receiver) = mpsc::channel(FRAMES_UNDER_WAY);
         let (shared, open) = (Arc::clone(&self.shared), self.open.clone());
         tokio::spawn(async move {

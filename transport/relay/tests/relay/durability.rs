@@ -5,11 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tempfile::TempDir;
-use waxseal_protocol::Client;
 use waxseal_protocol::proto::from_relay::Frame;
 use waxseal_protocol::proto::{Envelope, Role, Verdict};
+use waxseal_protocol::{Client, Error};
 
 use crate::support::{PIN, Person, TestRelay, body, envelope, numbered, pre_keys, soon};
 
@@ -227,4 +228,24 @@ async fn the_process_stops_in_good_order_on_sigterm() {
     assert!(status.success());
     let (_process, client) = Process::start(dir.path());
     assert_eq!(ann.at(client).connect(0).await.link.welcome.queued, 10);
+}
+
+/// A relay that freezes sends no good-bye; the client's pings notice.
+#[tokio::test]
+async fn a_frozen_relay_is_noticed() {
+    let dir = TempDir::new().unwrap();
+    let (process, client) = Process::start(dir.path());
+    let ann = Person::register(client, "+15550001", Role::Consumer, None).await;
+    let mut inbox = ann.connect(0).await;
+    inbox.drained().await;
+    let signal = |name: &str| {
+        let status = Command::new("kill").args([name, &process.0.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    };
+    signal("-STOP");
+    let noticed = tokio::time::timeout(Duration::from_secs(30), inbox.step()).await;
+    signal("-CONT");
+    assert_eq!(noticed.ok(), Some(Err(Some(Error::Unavailable))));
+    // The same client finds the relay again by itself.
+    soon(async { while ann.client.connect(&ann.account, 0).await.is_err() {} }).await;
 }
