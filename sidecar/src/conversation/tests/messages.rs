@@ -278,21 +278,12 @@ fn a_turn_takes_what_fits_into_a_batch() {
     // The model refuses, as the store does, what is above the limit.
     world.settle();
     assert_eq!(world.phones[0].shown.len(), 1_024);
-    // One receipt for all of them, and something else in the same turn.
-    world.say(
-        0,
-        Body::Receipt {
-            kind: ReceiptKind::Delivered,
-            message_ids: messages.clone(),
-        },
-    );
-    world.say(
-        0,
-        Body::Receipt {
-            kind: ReceiptKind::Read,
-            message_ids: messages.clone(),
-        },
-    );
+    // The longest receipts there are, and something else in the same turn.
+    for kind in [ReceiptKind::Delivered, ReceiptKind::Read] {
+        for message_ids in messages.chunks(256).map(<[MessageId]>::to_vec) {
+            world.say(0, Body::Receipt { kind, message_ids });
+        }
+    }
     world.write(0, "that was a lot");
     world.settle();
     assert_eq!(world.texts(0), ["that was a lot"]);
