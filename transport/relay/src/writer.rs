@@ -210,6 +210,8 @@ impl Writer {
 
     /// Lets out what the group made durable.
     fn emit(&mut self) {
+        // First, so that whoever has an answer finds it counted.
+        self.report_depth();
         for act in self.after.drain(..) {
             act();
         }
@@ -218,7 +220,6 @@ impl Writer {
                 present.connection.deliver(present.fresh.drain(..));
             }
         }
-        self.report_depth();
     }
 
     fn report_depth(&self) {
