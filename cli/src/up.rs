@@ -33,9 +33,6 @@ const GRACE: Duration = Duration::from_secs(10);
 const LINK_TIMEOUT: Duration = Duration::from_secs(30);
 const LINK_POLL: Duration = Duration::from_millis(10);
 
-/// Where the source of this build can be had.
-const SOURCE_URL: &str = "https://waxseal.dev/source";
-
 /// Starts everything, waits for Ctrl-C, stops everything.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut stop = Box::pin(stop_requested()?);
@@ -177,7 +174,7 @@ async fn start_sidecar(
         targets.push(wiring.target(number)?);
     }
     let sidecar = listen::first(&addresses, |admin| {
-        let config = wiring.config(numbers, &targets, args.listen, admin, SOURCE_URL);
+        let config = wiring.config(numbers, &targets, args.listen, admin, &args.source_url);
         Box::pin(async move { anyhow::Ok(Sidecar::start(config?).await?) })
     })
     .await

@@ -71,7 +71,14 @@ pub(crate) struct Args {
     /// One JSON object a line on standard output, for scripts: ready, every event, stopped.
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// What `GET /source` answers: where the source of this build is. Set it when you run a changed Waxseal for others (AGPL section 13).
+    #[arg(long, value_name = "URL", env = "WAXSEAL_SOURCE_URL", default_value = SOURCE_URL, value_parser = http_url)]
+    pub(crate) source_url: String,
 }
+
+/// Where the source of an unchanged build is (AGPL section 13).
+const SOURCE_URL: &str = "https://waxseal.dev/source";
 
 impl Args {
     pub(crate) fn state_dir(&self) -> &Path {
