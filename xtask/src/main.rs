@@ -1,7 +1,7 @@
-//! Developer commands: `cargo xtask test`, `cargo xtask boundaries`, `cargo xtask bench`.
+//! Developer commands: `cargo xtask test`, `cargo xtask boundaries`, `cargo xtask bench`, `cargo xtask cluster`.
 //!
 //! * [`test`]: the test command; a list of steps, each a command that a person can repeat.
-//! * [`setup`], [`npm`]: what the tests need beside Rust and a C compiler.
+//! * [`setup`], [`npm`], [`kubernetes`]: what the tests need beside Rust and a C compiler.
 //! * [`boundaries`], [`policy`], [`spdx`]: what is checked from `cargo metadata` alone.
 //! * [`workspace`], [`command`]: reading the workspace, running children.
 //!
@@ -9,6 +9,7 @@
 
 mod boundaries;
 mod command;
+mod kubernetes;
 mod npm;
 mod policy;
 mod setup;
@@ -16,7 +17,7 @@ mod spdx;
 mod test;
 mod workspace;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -40,6 +41,17 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The test cluster.
+    Cluster {
+        #[command(subcommand)]
+        command: Cluster,
+    },
+}
+
+#[derive(Subcommand)]
+enum Cluster {
+    /// Build and install the programs of the test cluster, and say where they are.
+    Tools,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +59,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Boundaries => boundaries::run(),
         Command::Bench { arguments } => bench(&arguments),
+        Command::Cluster { command } => cluster(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,4 +74,15 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     command::Line::cargo(["run", "--release", "--locked", "--package", "waxseal-bench", "--"])
         .args(arguments)
         .run()
+}
+
+fn cluster(command: &Cluster) -> anyhow::Result<()> {
+    let root = workspace::Workspace::load()?.root;
+    match command {
+        Cluster::Tools => {
+            let folder = kubernetes::run(Path::new(&root))?;
+            command::say(&folder.display().to_string());
+        }
+    }
+    Ok(())
 }

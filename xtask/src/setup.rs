@@ -8,16 +8,19 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use waxseal_testbed::tools;
+
 use crate::{
     command::{Line, on_path, say},
     npm,
 };
 
 /// A program that a test starts.
-struct Tool {
-    program: &'static str,
-    debian_package: &'static str,
-    wanted_for: &'static str,
+pub(crate) struct Tool {
+    /// Its name on PATH, or where it has to be.
+    pub(crate) program: &'static str,
+    pub(crate) debian_package: &'static str,
+    pub(crate) wanted_for: &'static str,
 }
 
 const TOOLS: &[Tool] = &[
@@ -55,10 +58,7 @@ pub(crate) struct Ready {
 
 /// Installs or asks for what is missing, then the Node packages.
 pub(crate) fn run(root: &Path) -> Result<Ready> {
-    let missing = missing();
-    if !missing.is_empty() {
-        install(&missing)?;
-    }
+    install_missing(TOOLS)?;
     for tool in TOOLS {
         let version = Line::new(tool.program, ["--version"]).first_line();
         say(&format!(
@@ -67,7 +67,7 @@ pub(crate) fn run(root: &Path) -> Result<Ready> {
             version.as_deref().unwrap_or("does not tell its version")
         ));
     }
-    let cache = cache_dir()?;
+    let cache = tools::cache_dir()?;
     let path = if node_is_new_enough() {
         None
     } else {
@@ -113,11 +113,16 @@ fn path_with_node(root: &Path, cache: &Path) -> Result<String> {
     Ok(joined.to_string_lossy().into_owned())
 }
 
-fn missing() -> Vec<&'static Tool> {
-    TOOLS.iter().filter(|tool| !on_path(tool.program)).collect()
+fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {
+    tools.iter().filter(|tool| !on_path(tool.program)).collect()
 }
 
-fn install(missing: &[&Tool]) -> Result<()> {
+/// Installs those of the tools that are not there, or says how to.
+pub(crate) fn install_missing(tools: &'static [Tool]) -> Result<()> {
+    let missing = missing(tools);
+    if missing.is_empty() {
+        return Ok(());
+    }
     let packages: Vec<&str> = missing.iter().map(|tool| tool.debian_package).collect();
     let by_hand = || {
         let tools = missing
@@ -127,7 +132,7 @@ fn install(missing: &[&Tool]) -> Result<()> {
             .join("\n");
         let debian = format!("apt-get install {}", packages.join(" "));
         format!(
-            "these programs are missing:\n{tools}\nInstall them and run this again. Debian: {debian}; macOS: brew install redis node python"
+            "these programs are missing:\n{tools}\nInstall them and run this again. Debian: {debian}; macOS: brew install redis node python etcd"
         )
     };
     if !is_debian() {
@@ -158,7 +163,7 @@ fn install(missing: &[&Tool]) -> Result<()> {
         .chain(packages.iter().copied())
         .collect();
     apt(&install).context("apt-get install")?;
-    let left = self::missing();
+    let left = self::missing(tools);
     if let Some(tool) = left.first() {
         bail!("{} is still not on PATH after installing {}", tool.program, tool.debian_package);
     }
@@ -182,15 +187,6 @@ fn as_root() -> Option<&'static [&'static str]> {
         .first_line()
         .filter(|id| id == "0")
         .map(|_| &["sudo", "-n"][..])
-}
-
-/// Our folder in the user's cache.
-fn cache_dir() -> Result<PathBuf> {
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = set("XDG_CACHE_HOME")
-        .filter(|path| path.is_absolute())
-        .or_else(|| set("HOME").map(|home| home.join(".cache")));
-    Ok(cache.context("neither XDG_CACHE_HOME nor HOME is set")?.join("waxseal"))
 }
 
 #[cfg(test)]
