@@ -9,8 +9,9 @@ use std::fmt;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
+    meta::Written,
     secret::Secret,
-    v1alpha1::{self, BusinessAccount, BusinessPhoneNumber, DataRegion, RetentionPolicy},
+    v1alpha1::{self, BusinessAccountSpec, BusinessPhoneNumberSpec, DataRegionSpec, RetentionPolicySpec},
 };
 
 /// Where an object was written.
@@ -41,10 +42,10 @@ pub struct Object {
 /// The kinds that can be read.
 #[allow(missing_docs, reason = "each is named like the type it holds")]
 pub enum Resource {
-    BusinessAccount(Box<BusinessAccount>),
-    BusinessPhoneNumber(Box<BusinessPhoneNumber>),
-    DataRegion(Box<DataRegion>),
-    RetentionPolicy(Box<RetentionPolicy>),
+    BusinessAccount(Box<Written<BusinessAccountSpec>>),
+    BusinessPhoneNumber(Box<Written<BusinessPhoneNumberSpec>>),
+    DataRegion(Box<Written<DataRegionSpec>>),
+    RetentionPolicy(Box<Written<RetentionPolicySpec>>),
     Secret(Box<Secret>),
 }
 

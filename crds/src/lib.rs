@@ -6,6 +6,8 @@
 pub mod declared;
 pub mod document;
 pub mod meta;
+pub mod pod;
+mod schema;
 pub mod secret;
 pub mod v1alpha1;
 

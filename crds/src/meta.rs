@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kube::KubeSchema;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 /// The namespace of an object that names none, as kubectl has it.
@@ -48,6 +49,23 @@ impl ObjectMeta {
     }
 }
 
+/// One custom resource as it is written in a file: metadata and spec. A `status`, as in the output of `kubectl get -o yaml`, is not looked
+/// at.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Written<S> {
+    #[serde(rename = "apiVersion", default)]
+    _api_version: Ignored,
+    #[serde(rename = "kind", default)]
+    _kind: Ignored,
+    /// Name and namespace.
+    pub metadata: ObjectMeta,
+    /// What is wanted.
+    pub spec: S,
+    #[serde(rename = "status", default)]
+    _status: Ignored,
+}
+
 /// A member that may be there and is not looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ignored;
@@ -59,30 +77,23 @@ impl<'de> Deserialize<'de> for Ignored {
 }
 
 /// Points at an object by name: in the same namespace, or cluster-wide for cluster-scoped kinds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectRef {
-    /// The name of the object.
+    /// The name of the object, at most 63 characters.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
 }
 
 /// Points at one entry of a Secret in the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretKeyRef {
-    /// The name of the Secret.
+    /// The name of the Secret, at most 253 characters.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// The entry in the Secret's `data`. Each field that uses such a reference says which entry it takes when this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: Option<String>,
-}
-
-/// Points at a whole Secret from a cluster-scoped object, which has no namespace of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NamespacedSecretRef {
-    /// The name of the Secret.
-    pub name: String,
-    /// The namespace of the Secret.
-    pub namespace: String,
 }

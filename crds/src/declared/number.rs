@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{
     document::{Object, Origin, Resource},
-    v1alpha1::{BusinessPhoneNumber, BusinessPhoneNumberSpec, DurabilityMode},
+    meta::Written,
+    v1alpha1::{BusinessPhoneNumberSpec, DurabilityMode},
 };
 
 /// All numbers that are right, in the order of declaration.
 pub(super) fn numbers(objects: &[&Object], index: &Index<'_>, problems: &mut Vec<Problem>) -> Vec<DeclaredNumber> {
-    let mut declared: Vec<(&Origin, String, &BusinessPhoneNumber)> = objects
+    let mut declared: Vec<(&Origin, String, &Written<BusinessPhoneNumberSpec>)> = objects
         .iter()
         .filter_map(|object| match &object.resource {
             Resource::BusinessPhoneNumber(number) => Some((&object.origin, label(&object.resource), &**number)),
@@ -72,7 +73,7 @@ pub(super) fn numbers(objects: &[&Object], index: &Index<'_>, problems: &mut Vec
     resolved
 }
 
-fn one(check: &mut Check<'_>, index: &Index<'_>, number: &BusinessPhoneNumber, id: String) -> Option<DeclaredNumber> {
+fn one(check: &mut Check<'_>, index: &Index<'_>, number: &Written<BusinessPhoneNumberSpec>, id: String) -> Option<DeclaredNumber> {
     let before = check.problems.len();
     let (spec, namespace) = (&number.spec, number.metadata.namespace());
     own_fields(check, spec);

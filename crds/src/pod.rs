@@ -1,0 +1,120 @@
+//! What the operator tells a sidecar in a pod: the file `sidecar.yaml` of its ConfigMap. Both ends use this type.
+//!
+//! No secret is in it: Secrets are mounted beside it, one file an entry, and [`PodConfig::secrets`] says which file comes from where, so that
+//! the sidecar can name what is missing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::v1alpha1::{ContentDeletion, DurabilityMode};
+
+/// The name of the file in the ConfigMap.
+pub const FILE: &str = "sidecar.yaml";
+/// Where the ConfigMap is mounted.
+pub const CONFIG_DIR: &str = "/etc/waxseal/config";
+/// Where the entries of Secrets are mounted.
+pub const SECRETS_DIR: &str = "/etc/waxseal/secrets";
+/// The port of the Cloud API in the pod.
+pub const API_PORT: u16 = 8080;
+/// The port of `/livez`, `/readyz`, `/metrics` and `/status` in the pod.
+pub const ADMIN_PORT: u16 = 9090;
+/// The entry of the keys Secret that holds the number's keys.
+pub const KEYS_ENTRY: &str = "keys";
+
+/// Files under [`SECRETS_DIR`].
+pub mod path {
+    /// The folder of the bearer tokens, one file a token, by its name.
+    pub const TOKENS: &str = "tokens";
+    /// The key of webhook signatures.
+    pub const APP_SECRET: &str = "app-secret";
+    /// The two-step verification PIN.
+    pub const PIN: &str = "pin";
+    /// What the webhook's verification handshake echoes.
+    pub const VERIFY_TOKEN: &str = "verify-token";
+    /// The Redis user; may be absent.
+    pub const REDIS_USERNAME: &str = "redis/username";
+    /// The Redis password.
+    pub const REDIS_PASSWORD: &str = "redis/password";
+    /// The certificate by which the sidecar proves itself to the relay.
+    pub const RELAY_CERTIFICATE: &str = "relay/tls.crt";
+    /// Its key.
+    pub const RELAY_KEY: &str = "relay/tls.key";
+}
+
+/// Everything a sidecar in a pod is told, but for secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PodConfig {
+    /// The digest of everything else here, hex; the sidecar reports it back as `status.sidecar.configuration`.
+    pub digest: String,
+    /// The namespace of the BusinessPhoneNumber.
+    pub namespace: String,
+    /// The name of the BusinessPhoneNumber.
+    pub name: String,
+    /// The number in E.164 form.
+    pub phone_number: String,
+    /// The id under which the HTTP API knows it.
+    pub phone_number_id: String,
+    /// The WhatsApp Business Account id.
+    pub business_account_id: String,
+    /// The name that consumers see.
+    pub display_name: String,
+    /// How long anything about a consumer may exist; 60 is No Storage.
+    pub retention_minutes: u32,
+    /// When content goes within that time.
+    pub content_deletion: ContentDeletion,
+    /// How long the delivery of an event is tried.
+    pub webhook_retry_window_minutes: u32,
+    /// Where events go, if anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<PodWebhook>,
+    /// How many messages a second the number may send.
+    pub throughput_messages_per_second: u32,
+    /// What has to be safe before a message is accepted.
+    pub durability: DurabilityMode,
+    /// With `Replicated`: how many replicas must have it.
+    pub durability_replicas: u32,
+    /// The name of the DataRegion.
+    pub region: String,
+    /// A `redis://` or `rediss://` URL without credentials.
+    pub redis_url: String,
+    /// An `http://` or `https://` URL.
+    pub relay_url: String,
+    /// Certificates (PEM) of the authorities that may sign the relay's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay_ca: Option<String>,
+    /// Whether the sidecar proves itself to the relay by a certificate.
+    #[serde(default)]
+    pub relay_client_certificate: bool,
+    /// The names of the tokens.
+    pub tokens: Vec<String>,
+    /// The Secret that holds the number's keys.
+    pub keys_secret: String,
+    /// Which file comes from which Secret.
+    pub secrets: Vec<SecretFile>,
+}
+
+/// A webhook, but for its verify token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PodWebhook {
+    /// Where events are posted.
+    pub url: String,
+    /// How long one attempt may take.
+    pub timeout_seconds: u32,
+}
+
+/// One mounted entry of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretFile {
+    /// The file, relative to [`SECRETS_DIR`].
+    pub path: String,
+    /// The name of the Secret, in the number's namespace.
+    pub secret: String,
+    /// The entry of the Secret.
+    pub key: String,
+    /// The field that names it, for messages: `spec.pinSecretRef` of which object.
+    pub field: String,
+    /// Whether the number can be served without it.
+    pub required: bool,
+}

@@ -1,0 +1,3 @@
+//! The operator: reconciles the custom resources of `waxseal.dev` into sidecars.
+
+fn main() {}
