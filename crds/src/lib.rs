@@ -4,6 +4,7 @@
 //! wrong, all of it at once. May depend on nothing that knows messages, sessions or keys, and does no IO: callers hand in text.
 
 pub mod declared;
+pub mod definitions;
 pub mod document;
 pub mod meta;
 pub mod pod;

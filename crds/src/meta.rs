@@ -81,7 +81,8 @@ impl<'de> Deserialize<'de> for Ignored {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectRef {
     /// The name of the object, at most 63 characters.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')").message("`name` must be the name of an object: 1 to 63 lower-case letters, digits, '-' and '.'"))]
     pub name: String,
 }
 
@@ -90,10 +91,12 @@ pub struct ObjectRef {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretKeyRef {
     /// The name of the Secret, at most 253 characters.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')").message("`name` must be the name of a Secret: 1 to 253 lower-case letters, digits, '-' and '.'"))]
     pub name: String,
     /// The entry in the Secret's `data`. Each field that uses such a reference says which entry it takes when this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "String", length(max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[-._a-zA-Z0-9]+$')").message("`key` must be the name of an entry: 1 to 253 letters, digits, '-', '_' and '.'"))]
     pub key: Option<String>,
 }

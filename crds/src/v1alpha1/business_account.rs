@@ -36,8 +36,8 @@ pub struct BusinessAccountSpec {
     /// The WhatsApp Business Account id that clients see, 1 to 20 digits. Derived from namespace and name when absent; given by a
     /// business that moves here and wants to keep its id. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = 20), regex(pattern = r"^[0-9]{1,20}$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("`businessAccountId` cannot be changed: clients know the account by it"))]
+    #[schemars(with = "String", length(max = 20))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,20}$')").message("`businessAccountId` must be 1 to 20 digits, in quotes"), validation = Rule::new("self == oldSelf").message("`businessAccountId` cannot be changed: clients know the account by it"))]
     pub business_account_id: Option<String>,
     /// Where events of this account's numbers are posted, unless a number names its own webhook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,8 @@ pub struct BusinessAccountSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Token {
     /// What the token is called, for people; unique in the list. Lower-case letters, digits and `-`, at most 63.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("`name` must be 1 to 63 lower-case letters, digits and '-', with a letter or digit at both ends"))]
     pub name: String,
     /// The token: entry `token` of the Secret unless `key` names another.
     pub secret_ref: SecretKeyRef,
@@ -75,7 +76,7 @@ pub struct Webhook {
     pub verify_token_secret_ref: SecretKeyRef,
     /// How long one attempt may take, 1 to 60; 10 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "i32", range(min = 1, max = 60))]
+    #[schemars(with = "i32", range(min = 1, max = 60), extend("default" = 10))]
     pub timeout_seconds: Option<i32>,
 }
 

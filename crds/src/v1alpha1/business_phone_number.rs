@@ -43,14 +43,14 @@ use crate::meta::{ObjectRef, SecretKeyRef};
 )]
 pub struct BusinessPhoneNumberSpec {
     /// The number in E.164 form, `+` and 7 to 15 digits, in quotes. Cannot be changed.
-    #[schemars(length(min = 8, max = 16), regex(pattern = r"^\+[1-9][0-9]{6,14}$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("`phoneNumber` cannot be changed: delete this object and declare the other number"))]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new(r"self.matches('^\\+[1-9][0-9]{6,14}$')").message("`phoneNumber` must be in E.164 form: '+', then 7 to 15 digits, for example \"+15550100\""), validation = Rule::new("self == oldSelf").message("`phoneNumber` cannot be changed: delete this object and declare the other number"))]
     pub phone_number: String,
     /// The id under which the HTTP API knows the number, 1 to 15 digits. Derived from the number when absent; given by a business that
     /// moves here and wants to keep its id. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = 15), regex(pattern = "^[0-9]{1,15}$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("`phoneNumberId` cannot be changed: clients know the number by it"))]
+    #[schemars(with = "String", length(max = 15))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,15}$')").message("`phoneNumberId` must be 1 to 15 digits, in quotes"), validation = Rule::new("self == oldSelf").message("`phoneNumberId` cannot be changed: clients know the number by it"))]
     pub phone_number_id: Option<String>,
     /// The name that consumers see, 1 to 128 characters; the account's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ pub struct BusinessPhoneNumberSpec {
     pub pin_secret_ref: SecretKeyRef,
     /// How many messages a second the number may send, 1 to 1000; 80 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "i32", range(min = 1, max = 1000))]
+    #[schemars(with = "i32", range(min = 1, max = 1000), extend("default" = 80))]
     pub throughput_messages_per_second: Option<i32>,
     /// How many sidecars serve the number, 1 to 32; 1 when absent. One of them holds the conversations, all of them accept requests, and
     /// another takes over when that one goes. Not together with `autoscaling`.
@@ -115,7 +115,7 @@ pub struct Autoscaling {
     pub max_replicas: i32,
     /// The processor use to keep, 10 to 100; 70 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "i32", range(min = 10, max = 100))]
+    #[schemars(with = "i32", range(min = 10, max = 100), extend("default" = 70))]
     pub target_cpu_percent: Option<i32>,
 }
 

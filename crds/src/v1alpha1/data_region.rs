@@ -33,8 +33,8 @@ use crate::meta::ObjectRef;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DataRegionSpec {
     /// ISO 3166-1 country code, two capital letters. Cannot be changed: data does not move between countries by an edit.
-    #[schemars(length(min = 2, max = 2), regex(pattern = "^[A-Z]{2}$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("`country` cannot be changed: declare another DataRegion"))]
+    #[schemars(length(max = 2))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Z]{2}$')").message("`country` must be an ISO 3166-1 country code, two capital letters, for example \"BR\""), validation = Rule::new("self == oldSelf").message("`country` cannot be changed: declare another DataRegion"))]
     pub country: String,
     /// The area within or around the country, at most 64 characters, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,19 +204,23 @@ pub struct SidecarSettings {
 pub struct Resources {
     /// The processor share that is set aside, as `100m`; 50m when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = 20), regex(pattern = r"^[0-9]+(\.[0-9]+)?m?$"))]
+    #[schemars(with = "String", length(max = 20))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]+(\\.[0-9]+)?m?$')").message("must be an amount of processor, for example '100m' or '2'"))]
     pub cpu_request: Option<String>,
     /// The processor share that is not exceeded; no limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = 20), regex(pattern = r"^[0-9]+(\.[0-9]+)?m?$"))]
+    #[schemars(with = "String", length(max = 20))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]+(\\.[0-9]+)?m?$')").message("must be an amount of processor, for example '100m' or '2'"))]
     pub cpu_limit: Option<String>,
     /// The memory that is set aside, as `64Mi`; 64Mi when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = 20), regex(pattern = r"^[0-9]+(\.[0-9]+)?([KMGT]i?)?$"))]
+    #[schemars(with = "String", length(max = 20))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]+(\\.[0-9]+)?([KMGT]i?)?$')").message("must be an amount of memory, for example '128Mi' or '1Gi'"))]
     pub memory_request: Option<String>,
     /// The memory that is not exceeded; 256Mi when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = 20), regex(pattern = r"^[0-9]+(\.[0-9]+)?([KMGT]i?)?$"))]
+    #[schemars(with = "String", length(max = 20))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]+(\\.[0-9]+)?([KMGT]i?)?$')").message("must be an amount of memory, for example '128Mi' or '1Gi'"))]
     pub memory_limit: Option<String>,
 }
 
