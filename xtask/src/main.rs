@@ -9,6 +9,7 @@
 
 mod boundaries;
 mod command;
+mod generate;
 mod kubernetes;
 mod npm;
 mod policy;
@@ -35,6 +36,8 @@ enum Command {
     Test(test::Arguments),
     /// Check who depends on whom, and the licences and sources of everything that is linked.
     Boundaries,
+    /// Write what is kept in the repository and made from something else: custom resource definitions, the charts' references.
+    Gen,
     /// Run the benchmarks (release build); arguments are passed on.
     Bench {
         /// Arguments of the benchmark command.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test(arguments) => test::run(&arguments),
         Command::Boundaries => boundaries::run(),
+        Command::Gen => generate::run(),
         Command::Bench { arguments } => bench(&arguments),
         Command::Cluster { command } => cluster(&command),
     };
