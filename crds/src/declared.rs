@@ -16,7 +16,7 @@ pub use ids::{business_account_id, phone_number_id};
 use crate::{
     document::{Object, Origin, Resource},
     meta::{ObjectMeta, SecretKeyRef},
-    secret::{Secret, SecretText},
+    secret::{Secret, SecretText, VERIFY_TOKEN_LENGTH},
     v1alpha1::{ContentDeletion, DurabilityMode, Webhook},
 };
 
@@ -302,7 +302,7 @@ fn webhook(
     check.webhook(declared);
     let field = "spec.webhook.verifyTokenSecretRef";
     let verify_token = secret(check, secrets, field, namespace, &declared.verify_token_secret_ref, "verifyToken")?;
-    check.secret(field, &verify_token, 1..=256);
+    check.secret(field, &verify_token, &VERIFY_TOKEN_LENGTH);
     let seconds = declared
         .timeout_seconds
         .and_then(|seconds| u64::try_from(seconds).ok())

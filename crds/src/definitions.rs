@@ -70,7 +70,9 @@ fn tidy(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(tidy),
         Value::Number(number) => {
-            if let Some(whole) = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0)
+            if let Some(whole) = number
+                .as_f64()
+                .filter(|number| number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0)
                 && number.as_i64().is_none()
             {
                 #[allow(clippy::cast_possible_truncation, reason = "whole and within 53 bits")]

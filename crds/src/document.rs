@@ -208,7 +208,7 @@ fn known_kind(header: &Header) -> Result<&'static str, String> {
     }
 }
 
-fn parse<T: DeserializeOwned>(chunk: &str, origin: &Origin, kind: Option<&'static str>) -> Result<T, Error> {
+pub(crate) fn parse<T: DeserializeOwned>(chunk: &str, origin: &Origin, kind: Option<&'static str>) -> Result<T, Error> {
     let options = serde_saphyr::options! {
         // Texts that look like numbers must be quoted, as for kubectl; snippets would show secrets.
         no_schema: true,

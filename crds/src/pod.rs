@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::v1alpha1::{ContentDeletion, DurabilityMode};
+use crate::{
+    document::{self, Origin},
+    v1alpha1::{ContentDeletion, DurabilityMode},
+};
 
 /// The name of the file in the ConfigMap.
 pub const FILE: &str = "sidecar.yaml";
@@ -93,6 +96,21 @@ pub struct PodConfig {
     pub secrets: Vec<SecretFile>,
 }
 
+impl PodConfig {
+    /// Reads [`FILE`].
+    ///
+    /// # Errors
+    /// What is wrong, and in which line. The file holds no secret, so the text may repeat what it says.
+    pub fn read(text: &str) -> Result<Self, document::Error> {
+        let origin = Origin {
+            file: FILE.to_owned(),
+            document: 1,
+            line: 1,
+        };
+        document::parse(text, &origin, Some("PodConfig"))
+    }
+}
+
 /// A webhook, but for its verify token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -117,4 +135,51 @@ pub struct SecretFile {
     pub field: String,
     /// Whether the number can be served without it.
     pub required: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let config = PodConfig {
+            digest: "0123".to_owned(),
+            namespace: "shop".to_owned(),
+            name: "1e3".to_owned(),
+            phone_number: "+15550100".to_owned(),
+            phone_number_id: "105550100".to_owned(),
+            business_account_id: "123456".to_owned(),
+            display_name: "no: #1 \"shop\"".to_owned(),
+            retention_minutes: 60,
+            content_deletion: ContentDeletion::OnDelivery,
+            webhook_retry_window_minutes: 60,
+            webhook: Some(PodWebhook {
+                url: "https://shop.example/hook?a=b#c".to_owned(),
+                timeout_seconds: 10,
+            }),
+            throughput_messages_per_second: 80,
+            durability: DurabilityMode::Replicated,
+            durability_replicas: 2,
+            region: "de".to_owned(),
+            redis_url: "rediss://redis:6379/0".to_owned(),
+            relay_url: "https://relay:7400".to_owned(),
+            relay_ca: Some("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned()),
+            relay_client_certificate: true,
+            tokens: vec!["007".to_owned(), "true".to_owned()],
+            keys_secret: "1e3-keys".to_owned(),
+            secrets: vec![SecretFile {
+                path: path::PIN.to_owned(),
+                secret: "acme".to_owned(),
+                key: "pin".to_owned(),
+                field: "spec.pinSecretRef".to_owned(),
+                required: true,
+            }],
+        };
+        let text = serde_saphyr::to_string(&config).unwrap();
+        assert_eq!(PodConfig::read(&text).unwrap(), config, "{text}");
+        let wrong = text.replace("phoneNumberId:", "phoneNumberID:");
+        let error = PodConfig::read(&wrong).unwrap_err();
+        assert!(error.text.contains("phoneNumberId") && error.origin.line > 1, "{error}");
+    }
 }

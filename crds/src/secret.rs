@@ -2,7 +2,7 @@
 //!
 //! Values are wiped when dropped and have no `Debug`; messages about a Secret name the Secret and the entry, never a value.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
@@ -12,6 +12,38 @@ use crate::meta::{Ignored, ObjectMeta};
 
 /// A secret value as text. Wiped when dropped.
 pub type SecretText = Zeroizing<String>;
+
+/// How long a bearer token may be.
+pub const TOKEN_LENGTH: RangeInclusive<usize> = 16..=512;
+/// How long an app secret may be.
+pub const APP_SECRET_LENGTH: RangeInclusive<usize> = 16..=256;
+/// How long a verify token may be.
+pub const VERIFY_TOKEN_LENGTH: RangeInclusive<usize> = 1..=256;
+
+/// What is wrong with a value that must be visible ASCII characters, if anything: a sentence that begins with "must". Never repeats it.
+#[must_use]
+pub fn text_fault(value: &str, length: &RangeInclusive<usize>) -> Option<String> {
+    if length.contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    let ends = if value.trim().len() < value.len() {
+        "; there are spaces or a line break at its ends"
+    } else {
+        ""
+    };
+    Some(format!(
+        "must be {} to {} letters, digits or signs without spaces{ends}",
+        length.start(),
+        length.end()
+    ))
+}
+
+/// What is wrong with a PIN, if anything. Never repeats it.
+#[must_use]
+pub fn pin_fault(value: &str) -> Option<String> {
+    let good = value.len() == 6 && value.bytes().all(|byte| byte.is_ascii_digit());
+    (!good).then(|| "must be a PIN of exactly six digits".to_owned())
+}
 
 /// A core/v1 Secret.
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use std::{
 use super::{Key, check::Check, ids, secret, webhook};
 use crate::{
     meta::ObjectMeta,
-    secret::{Secret, SecretText},
+    secret::{APP_SECRET_LENGTH, Secret, SecretText, TOKEN_LENGTH},
     v1alpha1::BusinessAccountSpec,
 };
 
@@ -39,7 +39,7 @@ pub(super) fn account(
     let webhook = webhook(check, secrets, namespace, spec.webhook.as_ref());
     let app_secret = secret(check, secrets, "spec.appSecretRef", namespace, &spec.app_secret_ref, "appSecret");
     if let Some(app_secret) = &app_secret {
-        check.secret("spec.appSecretRef", app_secret, 16..=256);
+        check.secret("spec.appSecretRef", app_secret, &APP_SECRET_LENGTH);
     }
     if !(1..=16).contains(&spec.tokens.len()) {
         check.wrong("spec.tokens", format!("has {} tokens and must have 1 to 16", spec.tokens.len()));
@@ -54,7 +54,7 @@ pub(super) fn account(
         }
         let field = format!("{field}.secretRef");
         if let Some(value) = secret(check, secrets, &field, namespace, &token.secret_ref, "token") {
-            check.secret(&field, &value, 16..=512);
+            check.secret(&field, &value, &TOKEN_LENGTH);
             tokens.push(value);
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Problem, SecretText};
-use crate::{document::Origin, v1alpha1::Webhook};
+use crate::{document::Origin, secret, v1alpha1::Webhook};
 
 /// Collects what is wrong with one object.
 pub(super) struct Check<'a> {
@@ -120,32 +120,18 @@ impl Check<'_> {
     }
 
     /// A secret of visible ASCII characters. Never repeats it.
-    pub(super) fn secret(&mut self, field: &str, value: &SecretText, length: RangeInclusive<usize>) -> bool {
-        let good = length.contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
-        if !good {
-            let ends = if value.trim().len() < value.len() {
-                "; there are spaces or a line break at its ends"
-            } else {
-                ""
-            };
-            self.wrong(
-                field,
-                format!(
-                    "the Secret's value must be {} to {} letters, digits or signs without spaces{ends}",
-                    length.start(),
-                    length.end()
-                ),
-            );
-        }
-        good
+    pub(super) fn secret(&mut self, field: &str, value: &SecretText, length: &RangeInclusive<usize>) {
+        self.secret_fault(field, secret::text_fault(value, length));
     }
 
     /// A PIN of six digits. Never repeats it.
-    pub(super) fn pin(&mut self, field: &str, value: &SecretText) -> bool {
-        let good = value.len() == 6 && value.bytes().all(|byte| byte.is_ascii_digit());
-        if !good {
-            self.wrong(field, "the Secret's value must be a PIN of exactly six digits");
+    pub(super) fn pin(&mut self, field: &str, value: &SecretText) {
+        self.secret_fault(field, secret::pin_fault(value));
+    }
+
+    fn secret_fault(&mut self, field: &str, fault: Option<String>) {
+        if let Some(fault) = fault {
+            self.wrong(field, format!("the Secret's value {fault}"));
         }
-        good
     }
 }
