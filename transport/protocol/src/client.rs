@@ -9,7 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::proto::directory_client::DirectoryClient;
 use crate::proto::relay_client::RelayClient;
 use crate::proto::{Bundle, CountKeysRequest, DeregisterRequest, FetchBundleRequest, KeyCounts, PublishKeysRequest, RegisterRequest, Role};
-use crate::{Account, Error, Link, link, wire};
+use crate::{Account, Error, Link, Tls, link, wire};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -29,12 +29,23 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the relay at `url` (`http://host:port`). Connects when first used; must be called inside a tokio runtime.
+    /// A client of the relay at `url` (`http://host:port`, or `https://host:port` with a certificate of a public CA). Connects when first
+    /// used; must be called inside a tokio runtime.
     pub fn new(url: &str) -> Result<Self, Error> {
+        Self::with_tls(url, &Tls::default())
+    }
+
+    /// The same, knowing the relay and showing itself as `tls` says where the address begins with `https`.
+    pub fn with_tls(url: &str, tls: &Tls) -> Result<Self, Error> {
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| Error::Url)?;
-        if endpoint.uri().host().is_none() || endpoint.uri().scheme_str() != Some("http") {
-            return Err(Error::Url);
-        }
+        let endpoint = match (endpoint.uri().host(), endpoint.uri().scheme_str()) {
+            (Some(_), Some("http")) => endpoint,
+            (Some(_), Some("https")) => {
+                let unusable = |_| Error::Tls("a certificate or the key cannot be read, or they do not belong together");
+                endpoint.tls_config(tls.config()?).map_err(unusable)?
+            }
+            _ => return Err(Error::Url),
+        };
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustls::CertificateError;
 use tonic::{Code, Status};
 
 use crate::wire;
@@ -10,8 +11,14 @@ use crate::wire;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The relay's address is no URL.
-    #[error("the relay's address is no URL")]
+    #[error("the relay's address is no URL (http://host:port or https://host:port)")]
     Url,
+    /// The certificates or the key that were given cannot be used.
+    #[error("the TLS settings for the relay cannot be used: {0}")]
+    Tls(&'static str),
+    /// The relay's certificate is not one that the given CA (or a public one) vouches for, is for another name, or has expired.
+    #[error("the relay's certificate is not accepted: {0}")]
+    Certificate(&'static str),
     /// The relay cannot be reached, did not answer in time, or went away. Whether it did what was asked is not known: ask again.
     #[error("the relay is unavailable")]
     Unavailable,
@@ -69,7 +76,10 @@ impl Error {
     /// Whether the same call may succeed later without anything else being done.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable | Self::RateLimited { .. } | Self::Full)
+        matches!(
+            self,
+            Self::Unavailable | Self::Certificate(_) | Self::RateLimited { .. } | Self::Full
+        )
     }
 }
 
@@ -95,6 +105,9 @@ impl From<Status> for Error {
             }
             _ => {}
         }
+        if let Some(problem) = certificate_problem(&status) {
+            return Self::Certificate(problem);
+        }
         match status.code() {
             Code::Unauthenticated => Self::Unauthenticated,
             Code::InvalidArgument => Self::Malformed,
@@ -106,6 +119,29 @@ impl From<Status> for Error {
             code => Self::Refused(code),
         }
     }
+}
+
+/// Why the relay's certificate was not accepted, when that is what broke the connection.
+fn certificate_problem(status: &Status) -> Option<&'static str> {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        // An IO error does not name what it wraps as its source.
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(problem)) = wrapped.or_else(|| error.downcast_ref()) {
+            return Some(match problem {
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "it is for another name",
+                CertificateError::UnknownIssuer => "no CA that is trusted here has issued it",
+                _ => "it is not valid",
+            });
+        }
+        cause = error.source();
+    }
+    None
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@ mod account;
 mod client;
 mod error;
 mod link;
+mod tls;
 pub mod wire;
 
 pub use account::{Account, Credential};
 pub use client::Client;
 pub use error::Error;
 pub use link::{Link, LinkReceiver, LinkSender};
+pub use tls::{Identity, Tls};
 
 /// What `proto/waxseal/transport/v1/transport.proto` compiles to.
 #[allow(
