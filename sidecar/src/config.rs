@@ -4,8 +4,11 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use waxseal_content::PhoneNumber;
+use waxseal_protocol::Tls;
 use waxseal_store::Durability;
 use zeroize::Zeroizing;
+
+use crate::custody::{FileKeeper, Keeper};
 
 /// A secret text: a token, an app secret, a PIN. Wiped when dropped; has no `Debug`, `Display` or `Serialize`.
 #[derive(Clone)]
@@ -32,13 +35,16 @@ impl From<&str> for Secret {
 }
 
 /// Everything one sidecar process serves.
+#[derive(Clone)]
 pub struct Config {
     /// Where the Cloud API port listens; port 0 takes a free one.
     pub api_listen: SocketAddr,
     /// Where `/livez`, `/readyz`, `/metrics` and `/status` listen; port 0 takes a free one.
     pub admin_listen: SocketAddr,
-    /// `http://host:port` of the relay.
+    /// `https://host:port` (or `http://`, on one machine) of the relay.
     pub relay_url: String,
+    /// How the relay is known, and what it is shown.
+    pub relay_tls: Tls,
     /// Where message state is kept.
     pub store: StoreLocation,
     /// How much has to be durable before anything is emitted.
@@ -50,6 +56,7 @@ pub struct Config {
 }
 
 /// Where message state is kept.
+#[derive(Clone)]
 pub enum StoreLocation {
     /// The embedded database in this file.
     Embedded(PathBuf),
@@ -57,7 +64,37 @@ pub enum StoreLocation {
     Redis(Secret),
 }
 
+/// Where the keys of a number are kept.
+#[derive(Clone)]
+pub enum CustodyLocation {
+    /// In this file, mode 0600; created when absent.
+    File(PathBuf),
+    /// In a Secret, which exists already.
+    #[cfg(feature = "kubernetes")]
+    Secret {
+        /// How the API server is reached; see [`crate::custody::secret::client`].
+        client: kube::Client,
+        /// The Secret's namespace.
+        namespace: String,
+        /// The Secret's name.
+        name: String,
+    },
+}
+
+impl CustodyLocation {
+    /// Who keeps keys there.
+    #[must_use]
+    pub fn keeper(&self) -> Box<dyn Keeper> {
+        match self {
+            Self::File(path) => Box::new(FileKeeper::new(path)),
+            #[cfg(feature = "kubernetes")]
+            Self::Secret { client, namespace, name } => Box::new(crate::custody::SecretKeeper::new(client.clone(), namespace, name)),
+        }
+    }
+}
+
 /// One business phone number.
+#[derive(Clone)]
 pub struct Number {
     /// The number itself.
     pub phone_number: PhoneNumber,
@@ -79,8 +116,8 @@ pub struct Number {
     pub retention: Retention,
     /// When content goes within that time.
     pub deletion: Deletion,
-    /// The file that holds the number's Signal identity and retention chain, mode 0600; created when absent.
-    pub custody_file: PathBuf,
+    /// Where the number's Signal identity and retention chain are kept.
+    pub custody: CustodyLocation,
 }
 
 /// A webhook endpoint.

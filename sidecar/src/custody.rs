@@ -1,34 +1,36 @@
 //! The keys of a number that are kept outside the store.
 //!
 //! Purpose: hold and persist what must outlive the store or must be destroyed apart from it: the Signal identity, the retention chain, the
-//! signed and last-resort pre-keys, the keys of blind indexes and message ids, the credential at the transport. Here the keeper is a file
-//! with mode 0600; in a cluster it will be the number's Secret.
+//! signed and last-resort pre-keys, the keys of blind indexes and message ids, the credential at the transport. [`Keys`] is what is kept,
+//! a [`Keeper`] where: a file with mode 0600 (`file`), or the number's Secret (`secret`).
 //!
-//! May touch: its file. Must not: know the store, the transport or what the keys are used for.
+//! May touch: its file, its Secret. Must not: know the store, the transport or what the keys are used for.
 //!
-//! Writing is atomic (a new file, flushed, renamed over the old one), and the old file's bytes are overwritten afterwards, so that a chain
-//! key that was moved past does not simply lie on the disk. On copy-on-write file systems and flash that overwriting is best effort.
+//! **Keep before use.** Keys change only through [`Custody::replace`], which has them kept first and in memory afterwards. When keeping fails,
+//! memory stays as it was, and nothing of the new keys has been used. The keeper may have kept them all the same (an answer that was lost,
+//! a future that was dropped): then they are overwritten by the next change, or found by the next start, and either is safe because they
+//! were never used.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
-use prost::Message as _;
+use futures_util::future::BoxFuture;
 use rand::{CryptoRng, Rng, RngCore};
 use waxseal_sealing::{Chain, Hour};
 use waxseal_signal::Identity;
 use zeroize::{Zeroize as _, Zeroizing};
 
+mod file;
 mod record;
+#[cfg(feature = "kubernetes")]
+pub mod secret;
 
+pub use file::FileKeeper;
 pub use record::PreKeyEntry;
+#[cfg(feature = "kubernetes")]
+pub use secret::SecretKeeper;
 
 /// What custody holds for one number. No `Debug`.
+#[derive(Clone)]
 pub struct Keys {
     /// The Signal identity.
     pub identity: Arc<Identity>,
@@ -52,114 +54,125 @@ pub struct Keys {
     pub next_pre_key_id: u32,
 }
 
-/// Why keys could not be kept or read. Says the path, never a key.
+/// Why something went wrong underneath.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why keys could not be kept or read. Says the place, never a key.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file could not be read.
-    #[error("cannot read the key file {path}: {source}")]
+    /// They could not be read.
+    #[error("cannot read {place}: {source}")]
     Read {
-        /// The file.
-        path: PathBuf,
+        /// Where they are.
+        place: String,
         /// The cause.
-        source: io::Error,
+        source: Cause,
     },
-    /// The file could not be written.
-    #[error("cannot write the key file {path}: {source}; keys that cannot be kept are not used")]
+    /// They could not be written, or it is not known whether they were.
+    #[error("cannot write {place}: {source}; keys that cannot be kept are not used")]
     Write {
-        /// The file.
-        path: PathBuf,
+        /// Where they were to be.
+        place: String,
         /// The cause.
-        source: io::Error,
+        source: Cause,
     },
-    /// The file is no key file of this version.
-    #[error("{0} is not a key file of this version; restore it from a backup, or remove it to start with a new identity")]
-    Malformed(PathBuf),
+    /// There is no place to keep them.
+    #[error("{place} does not exist; {remedy}")]
+    Missing {
+        /// Where they were to be.
+        place: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// What is there are no keys of this version.
+    #[error("{0} holds no keys of this version; restore it from a backup, or empty it to start with a new identity")]
+    Malformed(String),
+    /// Somebody else has written there since: another process answers for the number now, or its keys have been destroyed.
+    #[error("{0} was written by another process; this one must not use its keys any more")]
+    Displaced(String),
     /// New keys could not be made.
     #[error("cannot make a Signal identity: {0}")]
     Generate(#[source] waxseal_signal::Error),
 }
 
-/// A key file of one number.
-pub struct Custody {
-    path: PathBuf,
-    /// The keys as they are on disk.
-    pub keys: Keys,
+impl Error {
+    /// Whether trying again may help without anything else being done.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::Write { .. } | Self::Missing { .. })
+    }
 }
 
-/// No key file is near this size.
-const MAX_BYTES: u64 = 4 << 20;
+/// Where the record of one number's keys is kept. Bytes to it.
+pub trait Keeper: Send {
+    /// The record as it is kept now; `None` when nothing is kept.
+    fn load(&mut self) -> BoxFuture<'_, Result<Option<Zeroizing<Vec<u8>>>, Error>>;
+
+    /// Keeps `record` in the place of what was loaded or saved last; durable when this returns. After an error, or when the future was
+    /// dropped, the record may have been kept or not. Saving again, this record or another, is safe: a keeper in doubt looks first.
+    fn save<'a>(&'a mut self, record: &'a [u8]) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Destroys whatever is kept, whoever wrote it. Safe to repeat; nothing to destroy is a success.
+    fn destroy(&mut self) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// What to call the place in messages to people, such as "the key file /keys/1.custody".
+    fn place(&self) -> String;
+}
+
+/// The keys of one number and their keeper.
+pub struct Custody {
+    keeper: Box<dyn Keeper>,
+    keys: Keys,
+}
 
 impl Custody {
-    /// Opens the key file, or makes new keys and writes it.
+    /// Loads the keys, or has new ones made and keeps them.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn open<R: CryptoRng + Rng>(path: &Path, now: SystemTime, rng: &mut R) -> Result<Self, Error> {
-        let read = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
-        match File::open(path) {
-            Ok(file) => {
-                let mut bytes = Zeroizing::new(Vec::new());
-                file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(read)?;
-                let keys = record::decode(&bytes).ok_or_else(|| Error::Malformed(path.to_owned()))?;
-                Ok(Self {
-                    path: path.to_owned(),
-                    keys,
-                })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let custody = Self {
-                    path: path.to_owned(),
-                    keys: Keys::generate(now, rng)?,
-                };
-                custody.save()?;
-                Ok(custody)
-            }
-            Err(source) => Err(read(source)),
+    pub async fn open(mut keeper: Box<dyn Keeper>, generate: impl FnOnce() -> Result<Keys, Error> + Send) -> Result<Self, Error> {
+        if let Some(keys) = read(keeper.as_mut()).await? {
+            return Ok(Self { keeper, keys });
         }
+        let keys = generate()?;
+        keeper.save(&record::bytes(&keys)).await?;
+        Ok(Self { keeper, keys })
     }
 
-    /// Writes the keys; they are durable when this returns.
+    /// The keys as they are kept.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Keeps these keys in the place of the present ones. They may be used once this has returned `Ok`, and not otherwise.
     ///
     /// # Errors
-    /// [`Error::Write`].
-    pub fn save(&self) -> Result<(), Error> {
-        self.write().map_err(|source| Error::Write {
-            path: self.path.clone(),
-            source,
-        })
-    }
-
-    fn write(&self) -> io::Result<()> {
-        let bytes = Zeroizing::new(record::encode(&self.keys).encode_to_vec());
-        let fresh = self.path.with_extension("new");
-        let old = OpenOptions::new().write(true).open(&self.path).ok();
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&fresh)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, &self.path)?;
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        if let Some(mut old) = old {
-            let length = old.metadata()?.len().min(MAX_BYTES);
-            old.rewind()?;
-            io::copy(&mut io::repeat(0).take(length), &mut old)?;
-            old.sync_all()?;
-        }
+    /// [`Error`]; then [`Self::keys`] are what they were.
+    pub async fn replace(&mut self, keys: Keys) -> Result<(), Error> {
+        self.keeper.save(&record::bytes(&keys)).await?;
+        self.keys = keys;
         Ok(())
     }
 }
 
+/// The keys that are kept, without making any.
+///
+/// # Errors
+/// [`Error`].
+pub async fn read(keeper: &mut dyn Keeper) -> Result<Option<Keys>, Error> {
+    match keeper.load().await? {
+        None => Ok(None),
+        Some(record) => record::decode(&record).map(Some).ok_or_else(|| Error::Malformed(keeper.place())),
+    }
+}
+
 impl Keys {
-    fn generate<R: CryptoRng + Rng>(now: SystemTime, rng: &mut R) -> Result<Self, Error> {
+    /// New keys, with a new identity.
+    ///
+    /// # Errors
+    /// [`Error::Generate`].
+    pub fn generate<R: CryptoRng + Rng>(now: SystemTime, rng: &mut R) -> Result<Self, Error> {
         let identity = Arc::new(Identity::generate(rng).map_err(Error::Generate)?);
         Ok(Self {
             identity,
@@ -185,62 +198,4 @@ fn secret<R: RngCore>(rng: &mut R) -> Zeroizing<[u8; 32]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-
-    use super::*;
-
-    #[test]
-    fn keys_survive_and_only_the_owner_may_read_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("1.custody");
-        let now = SystemTime::now();
-        let mut custody = Custody::open(&path, now, &mut rand::rng()).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        custody.keys.epoch = 7;
-        custody.keys.signed_pre_keys.push(PreKeyEntry {
-            id: 5,
-            created_ms: 6,
-            record: Zeroizing::new(vec![1, 2]),
-            public: vec![3],
-            signature: vec![4],
-        });
-        custody.save().unwrap();
-        let again = Custody::open(&path, now, &mut rand::rng()).unwrap();
-        assert_eq!(again.keys.epoch, 7);
-        assert_eq!(
-            again.keys.identity.public_key().to_bytes(),
-            custody.keys.identity.public_key().to_bytes()
-        );
-        assert_eq!(again.keys.chain.key(), custody.keys.chain.key());
-        assert_eq!(again.keys.signed_pre_keys[0].record.as_slice(), [1, 2]);
-        assert_eq!(again.keys.next_pre_key_id, custody.keys.next_pre_key_id);
-    }
-
-    #[test]
-    fn the_old_file_is_overwritten() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("1.custody");
-        let mut custody = Custody::open(&path, SystemTime::now(), &mut rand::rng()).unwrap();
-        let mut old = File::open(&path).unwrap();
-        let inode = old.metadata().unwrap().ino();
-        custody.keys.epoch = 1;
-        custody.save().unwrap();
-        assert_ne!(fs::metadata(&path).unwrap().ino(), inode, "replaced, not rewritten");
-        let mut bytes = Vec::new();
-        old.read_to_end(&mut bytes).unwrap();
-        assert!(!bytes.is_empty() && bytes.iter().all(|byte| *byte == 0));
-    }
-
-    #[test]
-    fn a_damaged_file_is_refused_and_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("1.custody");
-        fs::write(&path, b"garbage").unwrap();
-        assert!(matches!(
-            Custody::open(&path, SystemTime::now(), &mut rand::rng()),
-            Err(Error::Malformed(_))
-        ));
-        assert_eq!(fs::read(&path).unwrap(), b"garbage");
-    }
-}
+mod tests;

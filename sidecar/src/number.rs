@@ -7,9 +7,8 @@
 //! May touch: store, transport, custody. Must not: turn a ratchet itself (that is `conversation`), or know HTTP.
 
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -21,19 +20,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use waxseal_content::Text;
+use waxseal_protocol::Tls;
 use waxseal_sealing::{BlindIndex, Sealer, Tokens};
-use waxseal_signal::PrivateRecord;
 use waxseal_store::Store;
 
 use crate::{
     config,
     conversation::{
         LANES,
-        core::{Core, Shared, SignedKeys},
+        core::{Core, Shared},
         lane::{End, Event, Lane, Outfit},
         names::Names,
     },
-    custody::{self, Custody},
+    custody::{self, Custody, Keys},
     message::{Accepted, Engine, NumberFacts, Outbound, Refusal, Wamid},
     metrics::Metrics,
     transport::{Transport, relay::RelayAccount},
@@ -78,7 +77,7 @@ pub struct Number {
     store: Store,
     facts: NumberFacts,
     lanes: Vec<Handle>,
-    custody: Mutex<Custody>,
+    custody: tokio::sync::Mutex<Custody>,
     transport: Arc<dyn Transport>,
     hooks: Arc<hooks::Hooks>,
     linked: AtomicBool,
@@ -89,6 +88,7 @@ pub struct Number {
     /// Held while pre-keys are made and published.
     publishing: tokio::sync::Mutex<()>,
     cores: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 /// How a lane is reached.
@@ -104,8 +104,10 @@ struct Handle {
 pub struct Surroundings {
     /// Where state is kept.
     pub store: Store,
-    /// `http://host:port` of the relay.
+    /// `https://host:port` (or `http://`, on one machine) of the relay.
     pub relay_url: String,
+    /// How the relay is known, and what it is shown.
+    pub relay_tls: Tls,
     /// Whether the store may lose commits without anybody noticing while this process is away. Sessions are then skipped ahead after a
     /// start, so that no message key is used twice.
     pub may_forget: bool,
@@ -124,23 +126,26 @@ impl Number {
     /// [`Error`] for what will not get better by waiting, and for a store that does not answer.
     pub async fn start(config: config::Number, surroundings: &Surroundings, tasks: &mut JoinSet<()>) -> Result<Arc<Self>, Error> {
         let now = SystemTime::now();
-        let mut custody = Custody::open(&config.custody_file, now, &mut rand::rng())?;
+        let mut custody = Custody::open(config.custody.keeper(), || Keys::generate(now, &mut rand::rng())).await?;
         let names = Names::new(&config.phone_number_id);
-        let claims = claim(&surroundings.store, &names, &mut custody).await?;
+        let mut fresh = custody.keys().clone();
+        let claims = claim(&surroundings.store, &names, &mut fresh).await?;
         let lost = claims.iter().any(|claim| claim.lost);
-        keys::rotate(&mut custody, now)?;
-        let shared = Arc::new(shared(&config, &custody, names, Arc::clone(&surroundings.metrics)));
+        keys::rotate(&mut fresh, now)?;
+        custody.replace(fresh).await?;
+        let shared = Arc::new(shared(&config, custody.keys(), names, Arc::clone(&surroundings.metrics)));
         let transport: Arc<dyn Transport> = Arc::new(
             RelayAccount::new(
                 &surroundings.relay_url,
+                &surroundings.relay_tls,
                 &config.phone_number,
-                *custody.keys.credential,
+                *custody.keys().credential,
                 config.pin.clone(),
             )
             .map_err(Error::Relay)?,
         );
         let hooks = hooks::Hooks::new(config.webhook.as_ref(), config.app_secret.reveal())?;
-        let epoch = custody.keys.epoch;
+        let epoch = custody.keys().epoch;
 
         let mut lanes = Vec::new();
         let mut actors = Vec::new();
@@ -173,7 +178,7 @@ impl Number {
             shared,
             store: surroundings.store.clone(),
             lanes,
-            custody: Mutex::new(custody),
+            custody: tokio::sync::Mutex::new(custody),
             transport,
             hooks,
             linked: AtomicBool::new(false),
@@ -181,6 +186,7 @@ impl Number {
             lost: AtomicBool::new(lost),
             publishing: tokio::sync::Mutex::new(()),
             cores: Arc::clone(&surroundings.cores),
+            stop: surroundings.stop.clone(),
         });
         for actor in actors {
             // A lane that ends for any reason, a bug included, ends the process: half a number is worse than none.
@@ -231,8 +237,22 @@ impl Number {
         self.hooks.verified()
     }
 
-    fn custody(&self) -> std::sync::MutexGuard<'_, Custody> {
-        self.custody.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes the keys: kept first, used when this has returned `Ok`. When they cannot be kept, nothing has changed. When another process
+    /// has written them, this one stops.
+    async fn change_keys<T, E: From<custody::Error>>(&self, change: impl FnOnce(&mut Keys) -> Result<T, E>) -> Result<T, E> {
+        let mut custody = self.custody.lock().await;
+        let mut keys = custody.keys().clone();
+        let changed = change(&mut keys)?;
+        match custody.replace(keys).await {
+            Ok(()) => Ok(changed),
+            Err(error) => {
+                if matches!(error, custody::Error::Displaced(_)) {
+                    tracing::error!(%error, "this process stops");
+                    self.stop.cancel();
+                }
+                Err(error.into())
+            }
+        }
     }
 }
 
@@ -273,38 +293,26 @@ struct Claimed {
     lost: bool,
 }
 
-/// Claims all lanes above every epoch that custody remembers, and has custody remember the result.
-async fn claim(store: &Store, names: &Names, custody: &mut Custody) -> Result<Vec<Claimed>, Error> {
-    let remembered = custody.keys.epoch;
+/// Claims all lanes above every epoch that custody remembers, and puts the highest into `keys`, to be kept before any lane works.
+async fn claim(store: &Store, names: &Names, keys: &mut Keys) -> Result<Vec<Claimed>, Error> {
+    let remembered = keys.epoch;
     let mut claims = Vec::new();
     for lane in 0..LANES {
         let claim = store.claim(&names.fence(lane), remembered).await.map_err(Error::Claim)?;
         // A store that remembers less than custody has lost what was done since: sessions in it may be older than what was sent.
         let lost = claim.previous_epoch < remembered;
-        custody.keys.epoch = custody.keys.epoch.max(claim.epoch);
+        keys.epoch = keys.epoch.max(claim.epoch);
         claims.push(Claimed {
             epoch: claim.epoch,
             seq: claim.seq,
             lost,
         });
     }
-    custody.save()?;
     Ok(claims)
 }
 
-fn shared(config: &config::Number, custody: &Custody, names: Names, metrics: Arc<Metrics>) -> Shared {
-    let keys = &custody.keys;
+fn shared(config: &config::Number, keys: &Keys, names: Names, metrics: Arc<Metrics>) -> Shared {
     let retention = config.retention.duration();
-    let private = |entries: &[custody::PreKeyEntry]| -> HashMap<u32, PrivateRecord> {
-        entries
-            .iter()
-            .map(|entry| (entry.id, PrivateRecord::from_bytes(&entry.record)))
-            .collect()
-    };
-    let signed_keys = SignedKeys {
-        signed: private(&keys.signed_pre_keys),
-        last_resort: private(&keys.last_resort_keys),
-    };
     Shared {
         number: config.phone_number.clone(),
         display_name: Text::from(config.display_name.as_str()),
@@ -315,7 +323,7 @@ fn shared(config: &config::Number, custody: &Custody, names: Names, metrics: Arc
         blind: BlindIndex::new(&keys.index_key),
         tokens: Tokens::new(&keys.token_key),
         user_id_key: keys.user_id_key.clone(),
-        signed_keys: RwLock::new(signed_keys),
+        signed_keys: RwLock::new(keys::private(keys)),
         retention,
         keep_content: config.deletion == config::Deletion::AtExpiry,
         webhook_window: config

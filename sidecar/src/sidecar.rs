@@ -91,6 +91,7 @@ impl Sidecar {
         let surroundings = Surroundings {
             store: store.clone(),
             relay_url: config.relay_url.clone(),
+            relay_tls: config.relay_tls.clone(),
             may_forget,
             metrics,
             cores: Arc::new(Semaphore::new(

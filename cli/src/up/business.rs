@@ -9,7 +9,8 @@ use waxseal_crds::{
     declared::{self, Retention},
     v1alpha1::{ContentDeletion, DurabilityMode},
 };
-use waxseal_sidecar::config::{self, Secret};
+use waxseal_protocol::Tls;
+use waxseal_sidecar::config::{self, CustodyLocation, Secret};
 use waxseal_store::Durability;
 use zeroize::Zeroizing;
 
@@ -108,6 +109,7 @@ impl Wiring<'_> {
             api_listen,
             admin_listen,
             relay_url: self.relay_url.to_owned(),
+            relay_tls: Tls::default(),
             store,
             durability: durability(numbers),
             numbers: numbers
@@ -142,7 +144,7 @@ impl Wiring<'_> {
                 ContentDeletion::OnDelivery => config::Deletion::OnDelivery,
                 ContentDeletion::AtExpiry => config::Deletion::AtExpiry,
             },
-            custody_file: self.state.custody_file(&number.phone_number_id),
+            custody: CustodyLocation::File(self.state.custody_file(&number.phone_number_id)),
         })
     }
 }
@@ -228,7 +230,7 @@ mod tests {
         let config = wiring(Some("http://mine"), None)
             .config(std::slice::from_ref(&number), &targets, listen, listen, "s")
             .unwrap();
-        assert!(config.numbers[0].custody_file.starts_with(folder.path().join("keys")));
+        assert!(matches!(&config.numbers[0].custody, CustodyLocation::File(path) if path.starts_with(folder.path().join("keys"))));
         assert!(matches!(config.store, config::StoreLocation::Embedded(path) if path.ends_with("sidecar/state.redb")));
     }
 

@@ -1,7 +1,8 @@
-//! The key file's form: protobuf, because its types can be told to have no `Debug`.
+//! The record's form: protobuf, because its types can be told to have no `Debug`.
 
 use std::sync::Arc;
 
+use prost::Message as _;
 use waxseal_sealing::{Chain, Hour};
 use waxseal_signal::Identity;
 use zeroize::Zeroizing;
@@ -27,7 +28,7 @@ pub struct PreKeyEntry {
 
 #[derive(prost::Message)]
 #[prost(skip_debug)]
-pub(super) struct File {
+struct Record {
     #[prost(uint32, tag = "1")]
     version: u32,
     #[prost(bytes = "vec", tag = "2")]
@@ -93,8 +94,13 @@ impl From<PreKey> for PreKeyEntry {
     }
 }
 
-pub(super) fn encode(keys: &Keys) -> File {
-    File {
+/// The record of `keys`.
+pub(super) fn bytes(keys: &Keys) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(encode(keys).encode_to_vec())
+}
+
+fn encode(keys: &Keys) -> Record {
+    Record {
         version: VERSION,
         identity: keys.identity.to_bytes().to_vec(),
         chain_hour: keys.chain.hour().0,
@@ -110,23 +116,24 @@ pub(super) fn encode(keys: &Keys) -> File {
     }
 }
 
+/// The keys of a record; `None` when it is none of this version.
 pub(super) fn decode(bytes: &[u8]) -> Option<Keys> {
-    let file = <File as prost::Message>::decode(bytes).ok()?;
-    if file.version != VERSION {
+    let record = Record::decode(bytes).ok()?;
+    if record.version != VERSION {
         return None;
     }
     let key = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).ok().map(Zeroizing::new);
-    let chain_key = key(&file.chain_key)?;
+    let chain_key = key(&record.chain_key)?;
     Some(Keys {
-        identity: Arc::new(Identity::from_bytes(&Zeroizing::new(file.identity)).ok()?),
-        chain: Chain::from_parts(Hour(file.chain_hour), &chain_key),
-        index_key: key(&file.index_key)?,
-        token_key: key(&file.token_key)?,
-        user_id_key: key(&file.user_id_key)?,
-        credential: key(&file.credential)?,
-        epoch: file.epoch,
-        signed_pre_keys: file.signed_pre_keys.into_iter().map(PreKeyEntry::from).collect(),
-        last_resort_keys: file.last_resort_keys.into_iter().map(PreKeyEntry::from).collect(),
-        next_pre_key_id: file.next_pre_key_id,
+        identity: Arc::new(Identity::from_bytes(&Zeroizing::new(record.identity)).ok()?),
+        chain: Chain::from_parts(Hour(record.chain_hour), &chain_key),
+        index_key: key(&record.index_key)?,
+        token_key: key(&record.token_key)?,
+        user_id_key: key(&record.user_id_key)?,
+        credential: key(&record.credential)?,
+        epoch: record.epoch,
+        signed_pre_keys: record.signed_pre_keys.into_iter().map(PreKeyEntry::from).collect(),
+        last_resort_keys: record.last_resort_keys.into_iter().map(PreKeyEntry::from).collect(),
+        next_pre_key_id: record.next_pre_key_id,
     })
 }

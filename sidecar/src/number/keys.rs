@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::{Error, Number};
 use crate::{
     conversation::core::{Moment, SignedKeys},
-    custody::{Custody, PreKeyEntry},
+    custody::{Keys, PreKeyEntry},
 };
 
 /// How often rotation and stock are looked at.
@@ -28,24 +28,19 @@ const CHECK: Duration = Duration::from_secs(15 * 60);
 /// One-time keys written to the store in one batch.
 const PER_BATCH: usize = 50;
 
-/// Makes new signed and last-resort keys when the present ones are due, and drops those that are too old.
-pub(super) fn rotate(custody: &mut Custody, now: SystemTime) -> Result<bool, Error> {
-    let policy = pre_keys::Policy::default();
-    let made = |entry: &PreKeyEntry| UNIX_EPOCH + Duration::from_millis(entry.created_ms);
-    let due = |entries: &[PreKeyEntry]| entries.last().is_none_or(|entry| pre_keys::rotation_due(&policy, made(entry), now));
-    if !due(&custody.keys.signed_pre_keys) && !due(&custody.keys.last_resort_keys) {
-        return Ok(false);
+/// Makes new signed and last-resort keys when the present ones are due, and drops those that are too old. To be kept before they are used.
+pub(super) fn rotate(keys: &mut Keys, now: SystemTime) -> Result<(), Error> {
+    if !due(keys, now) {
+        return Ok(());
     }
+    let policy = pre_keys::Policy::default();
     let mut rng = rand::rng();
-    let id = custody.keys.next_pre_key_id;
+    let id = keys.next_pre_key_id;
     let kyber_id = pre_keys::next_id(id);
-    custody.keys.next_pre_key_id = pre_keys::next_id(kyber_id);
-    let signed = pre_keys::signed(&custody.keys.identity, id, now, &mut rng).map_err(Error::PreKeys)?;
-    let kyber = pre_keys::kyber(&custody.keys.identity, kyber_id, now, &mut rng).map_err(Error::PreKeys)?;
-    for (entries, key) in [
-        (&mut custody.keys.signed_pre_keys, signed),
-        (&mut custody.keys.last_resort_keys, kyber),
-    ] {
+    keys.next_pre_key_id = pre_keys::next_id(kyber_id);
+    let signed = pre_keys::signed(&keys.identity, id, now, &mut rng).map_err(Error::PreKeys)?;
+    let kyber = pre_keys::kyber(&keys.identity, kyber_id, now, &mut rng).map_err(Error::PreKeys)?;
+    for (entries, key) in [(&mut keys.signed_pre_keys, signed), (&mut keys.last_resort_keys, kyber)] {
         entries.push(entry(key, now));
         let ages: Vec<_> = entries
             .iter()
@@ -57,8 +52,18 @@ pub(super) fn rotate(custody: &mut Custody, now: SystemTime) -> Result<bool, Err
         let outdated = pre_keys::outdated(&policy, &ages, now);
         entries.retain(|entry| !outdated.contains(&entry.id));
     }
-    custody.save()?;
-    Ok(true)
+    Ok(())
+}
+
+/// Whether the signed or last-resort keys are old enough to be replaced, or missing.
+fn due(keys: &Keys, now: SystemTime) -> bool {
+    let policy = pre_keys::Policy::default();
+    let due = |entries: &[PreKeyEntry]| entries.last().is_none_or(|entry| pre_keys::rotation_due(&policy, made(entry), now));
+    due(&keys.signed_pre_keys) || due(&keys.last_resort_keys)
+}
+
+fn made(entry: &PreKeyEntry) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(entry.created_ms)
 }
 
 fn entry((record, public): (PrivateRecord, SignedPublicKey), now: SystemTime) -> PreKeyEntry {
@@ -86,7 +91,8 @@ pub(super) async fn publish(number: &Arc<Number>) -> Result<(), TransportError> 
         (Vec::new(), Vec::new())
     });
     let request = {
-        let custody = number.custody();
+        let custody = number.custody.lock().await;
+        let keys = custody.keys();
         let last = |entries: &[PreKeyEntry]| {
             entries.last().map(|entry| SignedKey {
                 id: entry.id,
@@ -95,8 +101,8 @@ pub(super) async fn publish(number: &Arc<Number>) -> Result<(), TransportError> 
             })
         };
         PublishKeysRequest {
-            signed_pre_key: last(&custody.keys.signed_pre_keys),
-            last_resort_kyber: last(&custody.keys.last_resort_keys),
+            signed_pre_key: last(&keys.signed_pre_keys),
+            last_resort_kyber: last(&keys.last_resort_keys),
             one_time_ec,
             one_time_kyber,
             replace_one_time: lost,
@@ -127,15 +133,15 @@ async fn make_one_time(number: &Arc<Number>, count: u32) -> Result<(Vec<OneTimeK
     if count == 0 {
         return Ok(public);
     }
-    let mut ids = Vec::with_capacity(count as usize * 2);
-    {
-        let mut custody = number.custody();
+    let reserved = number.change_keys(|keys| {
+        let mut ids = Vec::with_capacity(count as usize * 2);
         for _ in 0..count * 2 {
-            ids.push(custody.keys.next_pre_key_id);
-            custody.keys.next_pre_key_id = pre_keys::next_id(custody.keys.next_pre_key_id);
+            ids.push(keys.next_pre_key_id);
+            keys.next_pre_key_id = pre_keys::next_id(keys.next_pre_key_id);
         }
-        custody.save()?;
-    }
+        Ok::<_, Unmade>(ids)
+    });
+    let ids = reserved.await?;
     for chunk in ids.chunks(PER_BATCH * 2) {
         let _core = number.cores.acquire().await;
         let ops = tokio::task::block_in_place(|| make_chunk(number, chunk, &mut public))?;
@@ -194,27 +200,38 @@ fn make_chunk(number: &Number, ids: &[u32], public: &mut (Vec<OneTimeKey>, Vec<S
 pub(super) async fn upkeep(number: &Arc<Number>) -> Result<(), TransportError> {
     loop {
         tokio::time::sleep(CHECK).await;
-        let rotated = {
-            let mut custody = number.custody();
-            let rotated = rotate(&mut custody, SystemTime::now());
-            if let Ok(true) = rotated {
-                let private = |entries: &[PreKeyEntry]| {
-                    entries
-                        .iter()
-                        .map(|entry| (entry.id, PrivateRecord::from_bytes(&entry.record)))
-                        .collect()
-                };
-                let fresh = SignedKeys {
-                    signed: private(&custody.keys.signed_pre_keys),
-                    last_resort: private(&custody.keys.last_resort_keys),
-                };
-                *number.shared.signed_keys.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-            }
-            rotated
-        };
-        if let Err(error) = rotated {
-            tracing::error!(%error, "the signed pre-keys could not be replaced");
+        if let Err(error) = renew(number).await {
+            tracing::error!(%error, "the signed pre-keys could not be replaced; the present ones stay");
         }
         publish(number).await?;
+    }
+}
+
+/// Replaces the signed keys when they are due; lanes and transport see the new ones only once they are kept.
+async fn renew(number: &Number) -> Result<(), Error> {
+    let now = SystemTime::now();
+    if !due(number.custody.lock().await.keys(), now) {
+        return Ok(());
+    }
+    let renewed = number.change_keys(|keys| {
+        rotate(keys, now)?;
+        Ok::<_, Error>(private(keys))
+    });
+    let fresh = renewed.await?;
+    *number.shared.signed_keys.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+    Ok(())
+}
+
+/// The private halves, as lanes need them.
+pub(super) fn private(keys: &Keys) -> SignedKeys {
+    let private = |entries: &[PreKeyEntry]| {
+        entries
+            .iter()
+            .map(|entry| (entry.id, PrivateRecord::from_bytes(&entry.record)))
+            .collect()
+    };
+    SignedKeys {
+        signed: private(&keys.signed_pre_keys),
+        last_resort: private(&keys.last_resort_keys),
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         id,
         lane::{Emit, Event, lane_of_answer},
     },
+    custody,
     transport::{Incoming, Link, Outgoing},
 };
 
@@ -25,6 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Items put together into one frame to the transport.
 const TOGETHER: usize = 512;
+/// No number gets there honestly. A relay that claims more is not believed: the store takes no epoch above 2^53, and custody never goes back.
+const HIGHEST_EPOCH: u64 = 1 << 52;
 
 /// Keeps the number linked until told to stop.
 pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
@@ -39,7 +42,10 @@ pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
         linked_before |= number.linked.swap(false, Ordering::Relaxed);
         match ended {
             Ok(()) => tracing::info!("the link to the relay was closed; linking again"),
-            Err(Error::StaleEpoch { highest }) if !linked_before && raise_epoch(&number, highest) => continue,
+            Err(Error::StaleEpoch { highest }) if !linked_before && highest < HIGHEST_EPOCH => match raise_epoch(&number, highest).await {
+                Ok(()) => continue,
+                Err(error) => tracing::error!(%error, "the epoch could not be kept; trying again"),
+            },
             Err(Error::Displaced { .. } | Error::StaleEpoch { .. }) => {
                 tracing::error!("another process serves this number at the relay; this one stops");
                 return;
@@ -64,15 +70,13 @@ pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
 
 /// The transport remembers a higher epoch than custody does: the keys are newer than the relay's memory of the number, as after a restore.
 /// A process that has just started takes over; one that was linked before has been displaced instead.
-fn raise_epoch(number: &Number, highest: u64) -> bool {
-    let mut custody = number.custody();
-    custody.keys.epoch = highest + 1;
-    let saved = custody.save();
-    if let Err(error) = &saved {
-        tracing::error!(%error, "the epoch could not be kept");
-    }
-    number.epoch.store(highest + 1, Ordering::Relaxed);
-    saved.is_ok()
+async fn raise_epoch(number: &Number, highest: u64) -> Result<(), custody::Error> {
+    let raised = number.change_keys(|keys| {
+        keys.epoch = keys.epoch.max(highest).saturating_add(1);
+        Ok::<_, custody::Error>(keys.epoch)
+    });
+    number.epoch.store(raised.await?, Ordering::Relaxed);
+    Ok(())
 }
 
 /// One link, from registration to its end.

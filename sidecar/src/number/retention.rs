@@ -1,4 +1,4 @@
-//! Moves the key chain: once an hour has fallen out of retention, its key is destroyed, on disk first, then in memory.
+//! Moves the key chain: once an hour has fallen out of retention, its key is destroyed, in custody first, then in memory.
 
 use std::{
     sync::Arc,
@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 use waxseal_sealing::Hour;
 
 use super::Number;
+use crate::custody;
 
 /// Hours change once an hour; looking every minute keeps the delay small at no cost.
 const CHECK: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
     loop {
-        advance(&number, SystemTime::now());
+        advance(&number, SystemTime::now()).await;
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(CHECK) => {}
@@ -24,10 +25,9 @@ pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
 }
 
 /// Destroys the keys of the hours that are past retention at `now`.
-pub(super) fn advance(number: &Number, now: SystemTime) {
+async fn advance(number: &Number, now: SystemTime) {
     let oldest = Hour::oldest_needed(now, number.shared.retention);
-    let mut custody = number.custody();
-    if oldest <= custody.keys.chain.hour() {
+    if oldest <= number.custody.lock().await.keys().chain.hour() {
         return;
     }
     let moved = match number.shared.sealer.chain_from(oldest) {
@@ -37,12 +37,12 @@ pub(super) fn advance(number: &Number, now: SystemTime) {
             return;
         }
     };
-    let before = std::mem::replace(&mut custody.keys.chain, moved.clone());
-    match custody.save() {
+    let kept = number.change_keys(|keys| {
+        keys.chain = moved.clone();
+        Ok::<_, custody::Error>(())
+    });
+    match kept.await {
         Ok(()) => number.shared.sealer.forget_before(moved),
-        Err(error) => {
-            custody.keys.chain = before;
-            tracing::error!(%error, "the retention chain could not be written; trying again");
-        }
+        Err(error) => tracing::error!(%error, "the retention chain could not be moved; trying again"),
     }
 }

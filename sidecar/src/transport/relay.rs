@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use waxseal_content::PhoneNumber;
 use waxseal_protocol::{
-    Account, Client, Credential, Error, LinkReceiver, LinkSender,
+    Account, Client, Credential, Error, LinkReceiver, LinkSender, Tls,
     proto::{Bundle, Envelope, KeyCounts, PublishKeysRequest, Role, from_relay::Frame},
 };
 
@@ -23,14 +23,14 @@ impl RelayAccount {
     /// The account of `number` at the relay at `url`; connects when first used.
     ///
     /// # Errors
-    /// [`Error::Url`].
-    pub fn new(url: &str, number: &PhoneNumber, credential: [u8; 32], pin: Secret) -> Result<Self, Error> {
+    /// [`Error::Url`], [`Error::Tls`].
+    pub fn new(url: &str, tls: &Tls, number: &PhoneNumber, credential: [u8; 32], pin: Secret) -> Result<Self, Error> {
         let account = Account {
             number: number.reveal().to_owned(),
             credential: Credential::from_bytes(credential),
         };
         Ok(Self {
-            client: Client::new(url)?,
+            client: Client::with_tls(url, tls)?,
             account,
             pin,
         })
