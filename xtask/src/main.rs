@@ -21,6 +21,7 @@ mod workspace;
 use std::{path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use waxseal_testbed::tools;
 
 /// Waxseal's developer commands.
 #[derive(Parser)]
@@ -55,6 +56,12 @@ enum Command {
 enum Cluster {
     /// Build and install the programs of the test cluster, and say where they are.
     Tools,
+    /// Start a cluster to try things out with, say how to reach it, and end it on Ctrl-C; arguments are passed on.
+    Up {
+        /// Arguments of the command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -82,11 +89,21 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
 
 fn cluster(command: &Cluster) -> anyhow::Result<()> {
     let root = workspace::Workspace::load()?.root;
+    let folder = kubernetes::run(Path::new(&root))?;
     match command {
-        Cluster::Tools => {
-            let folder = kubernetes::run(Path::new(&root))?;
-            command::say(&folder.display().to_string());
-        }
+        Cluster::Tools => command::say(&folder.display().to_string()),
+        Cluster::Up { arguments } => command::Line::cargo([
+            "run",
+            "--locked",
+            "--package",
+            "waxseal-harness",
+            "--bin",
+            "waxseal-cluster-up",
+            "--",
+        ])
+        .args(arguments)
+        .env(tools::FOLDER_VARIABLE, folder.display().to_string())
+        .run()?,
     }
     Ok(())
 }

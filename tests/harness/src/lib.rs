@@ -3,6 +3,8 @@
 
 pub mod business;
 pub mod chat;
+#[cfg(unix)]
+pub mod kubernetes;
 pub mod numbers;
 pub mod ports;
 pub mod program;
