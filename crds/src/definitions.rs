@@ -64,6 +64,10 @@ fn tidy(value: &mut Value) {
             if members.get("type").is_some_and(|kind| kind == "integer" || kind == "number") {
                 members.retain(|name, value| name != "format" || value.as_str().is_some_and(|format| FORMATS.contains(&format)));
             }
+            // Paragraphs wrap where the reader's terminal does.
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                *text = text.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
+            }
             // Absent is the only way of not being there.
             members.remove("nullable");
             members.values_mut().for_each(tidy);
