@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// Sends a message and exits once the relay has it. Repeatable; sent in this order. Nothing is read from standard input.
     #[arg(long, value_name = "TEXT")]
     send: Vec<String>,
+    /// How far what is sent has to get before chat exits: to the relay, to the other device, or to its screen.
+    #[arg(long, value_enum, default_value = "sent", value_name = "STAGE")]
+    until: Stage,
     /// Exits once this many messages or reactions arrived (and everything was sent).
     #[arg(long, value_name = "N")]
     wait: Option<usize>,
@@ -59,8 +62,19 @@ pub(crate) struct Args {
     no_read: bool,
 }
 
+/// How far a message has got.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+enum Stage {
+    /// The relay has it.
+    Sent,
+    /// The other device has it: it was decrypted and stored there.
+    Delivered,
+    /// It was shown.
+    Read,
+}
+
 const HELP: &str = r#"Without a terminal, or with --json, --send or --wait, chat is a line tool: each line of standard input is sent as a message, until
-its end; then it exits once the relay has accepted everything and what waited there has been told. Lines that begin with a slash are
+its end; then it exits once the relay has accepted everything (or --until is reached) and what waited there has been told. Lines that begin with a slash are
 commands:
   /react EMOJI [ID]   reacts to the last message, or to that one      /read [ID...]   marks messages read (needed with --no-read only)
   /safety             tells the safety number                         /typing         shows you as typing

@@ -173,6 +173,29 @@ async fn unread_messages_come_again_until_they_are_marked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn until_delivered_is_more_than_sent() {
+    let bench = Bench::start().await;
+    events(&run(bench.chat(BEN, ANN, &["--json"]), "").await);
+
+    // The relay has it, and nobody is there to take it.
+    let options = ["--json", "--send", "hello", "--until", "delivered", "--timeout", "2"];
+    let alone = run(bench.chat(ANN, BEN, &options), "").await;
+    assert!(failure(&alone).contains("were not delivered in time"), "{}", failure(&alone));
+    let told = String::from_utf8(alone.stdout).unwrap();
+    assert!(told.contains(r#""event":"sent""#), "{told}");
+
+    // With somebody there, the receipt ends it.
+    let reader = run(bench.chat(BEN, ANN, &["--json", "--wait", "2", "--no-read"]), "");
+    let writer = run(bench.chat(ANN, BEN, &["--json", "--send", "again", "--until", "delivered"]), "");
+    let (reader, writer) = tokio::join!(reader, writer);
+    assert_eq!(named(&events(&reader), "message").len(), 2);
+    let told = events(&writer);
+    let sent = named(&told, "sent")[0]["id"].clone();
+    assert!(named(&told, "delivered").iter().any(|event| event["id"] == sent), "{told:?}");
+    bench.relay.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_say_what_to_do() {
     let bench = Bench::start().await;
     let text = failure(&run(bench.chat(ANN, "+15550999", &["--send", "x"]), "").await);

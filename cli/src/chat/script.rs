@@ -8,11 +8,11 @@ use futures_util::FutureExt as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
-use waxseal_consumer::{Direction, Down, Event, Failure, Incoming, MessageId, PhoneNumber, Said, Text};
+use waxseal_consumer::{Direction, Down, Event, Failure, Incoming, MessageId, PhoneNumber, ReceiptKind, Said, Text};
 
 use super::command::{self, Line};
 use super::output::Output;
-use super::{Args, Chat, PARTING};
+use super::{Args, Chat, PARTING, Stage};
 
 /// Longest time when nobody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,6 +24,7 @@ const LOOK_BACK: usize = 10_000;
 /// What is to be done.
 pub(super) struct Plan {
     send: Vec<String>,
+    until: Stage,
     reads_stdin: bool,
     wait: Option<usize>,
     timeout: Option<Duration>,
@@ -35,6 +36,7 @@ impl Plan {
     pub(super) fn of(args: &Args) -> Self {
         Self {
             send: args.send.clone(),
+            until: args.until,
             reads_stdin: args.send.is_empty(),
             wait: args.wait,
             timeout: args.timeout.map(Duration::from_secs),
@@ -50,8 +52,10 @@ struct Script {
     output: Output,
     input: Option<Lines<BufReader<Stdin>>>,
     deadline: Option<Instant>,
-    /// Ours that the relay has not accepted yet.
+    /// Ours that have not got as far as they have to.
     unsettled: HashSet<MessageId>,
+    /// Those of them that the relay has.
+    sent: HashSet<MessageId>,
     failed: Option<Failure>,
     received: usize,
     last_incoming: Option<MessageId>,
@@ -74,6 +78,7 @@ pub(super) async fn run(chat: Chat, plan: Plan) -> anyhow::Result<()> {
         chat,
         plan,
         unsettled: HashSet::new(),
+        sent: HashSet::new(),
         failed: None,
         received: 0,
         last_incoming: None,
@@ -117,8 +122,14 @@ impl Script {
 
     /// Ctrl-C is how a person ends it; for a script with something left to wait for it is a failure.
     fn interrupted(&self) -> anyhow::Result<()> {
-        if !self.unsettled.is_empty() {
+        if self.unsettled.len() > self.sent.len() {
             bail!("interrupted; what the relay does not have yet is sent when chat runs again");
+        }
+        if !self.sent.is_empty() {
+            bail!(
+                "interrupted; the relay has all messages, and {} of them wait there",
+                self.sent.len()
+            );
         }
         match self.plan.wait {
             Some(wanted) => bail!("interrupted; {} of {wanted} messages arrived", self.received),
@@ -204,14 +215,32 @@ impl Script {
                 self.received += 1;
                 self.shown.push((from.clone(), *reaction_id));
             }
-            Event::Sent { message_id, .. } => {
-                self.unsettled.remove(message_id);
+            Event::Sent { message_id, .. } => self.reached(Stage::Sent, *message_id),
+            Event::Receipt { kind, message_ids, .. } => {
+                let stage = match kind {
+                    ReceiptKind::Read => Stage::Read,
+                    ReceiptKind::Delivered => Stage::Delivered,
+                };
+                for message_id in message_ids {
+                    self.reached(stage, *message_id);
+                }
             }
             Event::Failed { message_id, reason, .. } => {
                 let ours = self.unsettled.remove(message_id);
+                self.sent.remove(message_id);
                 self.failed = ours.then_some(*reason).or(self.failed);
             }
             _ => {}
+        }
+    }
+
+    /// A later stage tells of the earlier ones too: receipts overtake each other.
+    fn reached(&mut self, stage: Stage, message_id: MessageId) {
+        if stage >= self.plan.until {
+            self.unsettled.remove(&message_id);
+            self.sent.remove(&message_id);
+        } else if self.unsettled.contains(&message_id) {
+            self.sent.insert(message_id);
         }
     }
 
@@ -306,11 +335,18 @@ impl Script {
                 _ => anyhow!("the relay at {relay} cannot be reached: is `waxseal up` running?"),
             };
         }
-        if !self.unsettled.is_empty() {
+        let unsent = self.unsettled.len() - self.sent.len();
+        if unsent > 0 {
             return anyhow!(
-                "{} of the messages wait for keys of the other side: it is registered but has not been online yet, or it was asked too often. \
-                 They are sent when chat runs again",
-                self.unsettled.len()
+                "{unsent} of the messages wait for keys of the other side: it is registered but has not been online yet, or it was asked too often. \
+                 They are sent when chat runs again"
+            );
+        }
+        if !self.sent.is_empty() {
+            let receipt = if self.plan.until == Stage::Read { "read" } else { "delivered" };
+            return anyhow!(
+                "the relay has all messages, and {} of them were not {receipt} in time: the other side is not online, or does not say so",
+                self.sent.len()
             );
         }
         match self.plan.wait {
