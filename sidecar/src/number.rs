@@ -46,6 +46,7 @@ mod link;
 mod retention;
 mod status;
 
+pub use hooks::{WebhookResult, WebhookState};
 pub use status::Status;
 
 /// Events waiting for one lane; the link is not read further while a lane is full.
@@ -144,7 +145,7 @@ impl Number {
             )
             .map_err(Error::Relay)?,
         );
-        let hooks = hooks::Hooks::new(config.webhook.as_ref(), config.app_secret.reveal())?;
+        let hooks = hooks::Hooks::new(config.webhook.as_ref(), config.app_secret.reveal(), now)?;
         let epoch = custody.keys().epoch;
 
         let mut lanes = Vec::new();
@@ -235,6 +236,18 @@ impl Number {
     #[must_use]
     pub fn webhook_verified(&self) -> Option<bool> {
         self.hooks.verified()
+    }
+
+    /// What the webhook's endpoint did last; `None` when the number has no webhook.
+    #[must_use]
+    pub fn webhook(&self) -> Option<WebhookState> {
+        self.hooks.state()
+    }
+
+    /// SHA-256 of the number's identity key, in hex.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hex::encode(self.shared.identity.public_key().fingerprint())
     }
 
     /// Changes the keys: kept first, used when this has returned `Ok`. When they cannot be kept, nothing has changed. When another process

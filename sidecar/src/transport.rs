@@ -1,6 +1,6 @@
 //! The edge to the transport.
 //!
-//! Purpose: what a number needs of whoever carries its messages, as a trait: register, publish and fetch pre-keys, and a link that carries
+//! Purpose: what a number needs of whoever carries its messages, as a trait: register, deregister, publish and fetch pre-keys, and a link that carries
 //! opaque envelopes both ways. The relay of Waxseal is the one kind there is; a network that terminates Signal itself would be another kind
 //! and hand over plaintext events instead, which is why nothing outside `conversation` may assume envelopes.
 //!
@@ -21,6 +21,9 @@ pub mod relay;
 pub trait Transport: Send + Sync + 'static {
     /// Registers the number, or renews its registration. Safe to repeat.
     fn register<'a>(&'a self, identity_key: &'a [u8], registration_id: u32) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Has the transport forget the number, with its keys and what waits for it. Not being registered is no error.
+    fn deregister(&self) -> BoxFuture<'_, Result<(), Error>>;
 
     /// Publishes pre-keys. Safe to repeat.
     fn publish_keys(&self, keys: PublishKeysRequest) -> BoxFuture<'_, Result<KeyCounts, Error>>;

@@ -60,6 +60,10 @@ impl Transport for Directory {
         Box::pin(async { Err(Error::Unavailable) })
     }
 
+    fn deregister(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Err(Error::Unavailable) })
+    }
+
     fn publish_keys(&self, _: PublishKeysRequest) -> BoxFuture<'_, Result<KeyCounts, Error>> {
         Box::pin(async { Err(Error::Unavailable) })
     }

@@ -83,7 +83,7 @@ impl Number {
             oldest_message_age_seconds: oldest_ms.map(|ms| now.ms.saturating_sub(ms) / 1000),
             next_expiry_seconds: all.soonest_expiry.as_ref().map(Duration::as_secs),
             retention_seconds: self.shared.retention.as_secs(),
-            identity_fingerprint: hex::encode(self.shared.identity.public_key().fingerprint()),
+            identity_fingerprint: self.fingerprint(),
         })
     }
 }

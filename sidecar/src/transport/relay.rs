@@ -53,6 +53,16 @@ impl Transport for RelayAccount {
         })
     }
 
+    fn deregister(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            match self.client.deregister(&self.account, Some(self.pin.reveal())).await {
+                // The relay does not say which of the two it is: the number unknown, or registered by somebody else. Neither is ours.
+                Err(Error::Unauthenticated) => Ok(()),
+                other => other,
+            }
+        })
+    }
+
     fn publish_keys(&self, keys: PublishKeysRequest) -> BoxFuture<'_, Result<KeyCounts, Error>> {
         Box::pin(self.client.publish_keys(&self.account, keys))
     }
