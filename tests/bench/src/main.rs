@@ -12,6 +12,7 @@ mod cpu;
 mod http1;
 mod inbound;
 mod latency;
+mod operator;
 mod outbound;
 mod report;
 mod world;
@@ -21,9 +22,12 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use clap::Parser;
 
-/// Measures the message path and its parts.
+/// Measures the message path and its parts; `operator` measures the operator.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How long each part runs.
     #[arg(long, default_value_t = 8)]
     seconds: u64,
@@ -50,9 +54,18 @@ struct Args {
     json: Option<PathBuf>,
 }
 
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Measures the operator with many numbers.
+    Operator(operator::Args),
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    if let Some(Command::Operator(args)) = args.command {
+        return operator::run(args).await;
+    }
     let duration = Duration::from_secs(args.seconds);
     let mut report = report::Report::default();
 
