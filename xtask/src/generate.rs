@@ -1,8 +1,12 @@
 //! `cargo xtask gen`: writes what is kept in the repository and made from something else. The tests compare the same.
 
+mod charts;
+
+use std::path::Path;
+
 use anyhow::Result;
 
-use crate::command::Line;
+use crate::{command::Line, workspace::Workspace};
 
 /// Tests that write what they would compare when they are told to.
 const BLESSED: [(&str, &str); 1] = [("waxseal-crds", "generated")];
@@ -14,5 +18,5 @@ pub(crate) fn run() -> Result<()> {
             .env("WAXSEAL_BLESS", "1")
             .run()?;
     }
-    Ok(())
+    charts::run(Path::new(&Workspace::load()?.root))
 }

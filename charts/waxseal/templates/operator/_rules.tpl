@@ -46,8 +46,8 @@
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [rolebindings]
   verbs: [get, list, watch, create, patch, delete]
-# The Secret for a number's keys. create: empty, for the sidecar to fill. delete: destroys the keys when the number is erased. No verb here answers with
-# content: get, list, watch, patch and update all would.
+# The Secret for a number's keys. create: empty, for the sidecar to fill. delete: destroys the keys when the number is erased. get, list, watch, patch and
+# update would answer with content; so would some ways of deleting, which a ValidatingAdmissionPolicy refuses.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create, delete]
