@@ -6,6 +6,9 @@
     reason = "tests end here when their surroundings fail"
 )]
 
+pub mod helm;
+pub mod host_image;
+
 use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

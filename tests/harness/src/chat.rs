@@ -37,6 +37,17 @@ pub struct Consumer {
 }
 
 impl Consumer {
+    /// A consumer that talks to a number through a relay.
+    #[must_use]
+    pub fn new(number: &str, to: &str, state_dir: &Path, relay: &str) -> Self {
+        Self {
+            number: number.to_owned(),
+            to: to.to_owned(),
+            state_dir: state_dir.to_owned(),
+            relay: Some(relay.to_owned()),
+        }
+    }
+
     /// A consumer that talks to the first number of `up`; its state is in the same state directory.
     ///
     /// # Errors
