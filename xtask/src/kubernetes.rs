@@ -75,6 +75,7 @@ fn build(root: &Path, wanted: &[&Tool]) -> Result<PathBuf> {
         missing.len(),
         go_version(&module)?
     ));
+    let flags = tools::linker_flags(root)?;
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     for tool in missing {
         let slow = if tool.program == "kube-apiserver" {
@@ -87,7 +88,7 @@ fn build(root: &Path, wanted: &[&Tool]) -> Result<PathBuf> {
         // A name that nobody looks for, until it is whole.
         let unfinished = folder.join(format!(".{}.{}", tool.program, std::process::id()));
         let target = unfinished.display().to_string();
-        Line::new("go", ["build", "-trimpath", "-ldflags", "-s -w", "-o", &target, tool.package])
+        Line::new("go", ["build", "-trimpath", "-ldflags", &flags, "-o", &target, tool.package])
             .env("CGO_ENABLED", "0")
             .dir(&module)
             .run()

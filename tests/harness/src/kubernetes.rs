@@ -16,6 +16,7 @@ mod keeper;
 mod kubeconfig;
 mod kubectl;
 mod network;
+pub mod node;
 mod programs;
 
 use std::{env, path::PathBuf};
@@ -25,10 +26,14 @@ use anyhow::{Result, bail};
 pub use control_plane::{ControlPlane, Options};
 pub use kubeconfig::Kubeconfig;
 pub use kubectl::Kubectl;
+pub use node::Node;
+pub use programs::find as program;
 
 /// A cluster to test against.
 pub struct Cluster {
     kubeconfig: Kubeconfig,
+    // Ended before what it is part of.
+    node: Option<Node>,
     control_plane: Option<ControlPlane>,
 }
 
@@ -44,20 +49,54 @@ impl Cluster {
             }
             return Ok(Self {
                 kubeconfig: Kubeconfig::at(path),
+                node: None,
                 control_plane: None,
             });
         }
         let control_plane = ControlPlane::start().await?;
         Ok(Self {
             kubeconfig: control_plane.kubeconfig().clone(),
+            node: None,
             control_plane: Some(control_plane),
         })
+    }
+
+    /// As [`Cluster::from_environment_or_start`], with a node for pods. A cluster of somebody else is taken to have some, with the images that
+    /// the test needs.
+    ///
+    /// # Errors
+    /// As there, and when the node does not come up.
+    pub async fn with_node_from_environment_or_start() -> Result<Self> {
+        let mut cluster = Self::from_environment_or_start().await?;
+        if let Some(control_plane) = &cluster.control_plane {
+            cluster.node = Some(Node::start(control_plane).await?);
+        }
+        Ok(cluster)
     }
 
     /// Of the administrator.
     #[must_use]
     pub fn kubeconfig(&self) -> &Kubeconfig {
         &self.kubeconfig
+    }
+
+    /// As the administrator.
+    ///
+    /// # Errors
+    /// When `kubectl` is not there.
+    pub fn kubectl(&self) -> Result<Kubectl> {
+        Kubectl::new(&self.kubeconfig)
+    }
+
+    /// The node, when it is ours.
+    #[must_use]
+    pub fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
+    /// As [`Cluster::node`], to let its pods reach servers of the test.
+    pub fn node_mut(&mut self) -> Option<&mut Node> {
+        self.node.as_mut()
     }
 
     /// The control plane, when it is ours.

@@ -45,6 +45,29 @@ pub const ALL: &[Tool] = &[
 /// What a test uses that is pointed to a cluster of somebody else.
 pub const CLIENTS: &[&str] = &["kubectl", "helm"];
 
+/// Stamps the version that `go.mod` requires; the modules themselves carry none, and charts ask an API server for it.
+const LINKER_FLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion={version} -X k8s.io/component-base/version.gitMajor={major} \
+    -X k8s.io/component-base/version.gitMinor={minor}";
+
+/// `-ldflags` for `go build`.
+///
+/// # Errors
+/// When the module cannot be read or names no Kubernetes.
+pub fn linker_flags(root: &Path) -> Result<String> {
+    let module = fs::read_to_string(root.join(MODULE).join("go.mod"))?;
+    let version = module
+        .lines()
+        .find_map(|line| line.trim().trim_start_matches("require ").strip_prefix("k8s.io/kubernetes v"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .context("go.mod requires no k8s.io/kubernetes")?;
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    Ok(LINKER_FLAGS
+        .replace("{version}", &format!("v{version}"))
+        .replace("{major}", major)
+        .replace("{minor}", minor))
+}
+
 /// Our folder in the user's cache.
 ///
 /// # Errors
@@ -66,9 +89,9 @@ pub fn folder(root: &Path) -> Result<PathBuf> {
     Ok(cache_dir()?.join("tools").join(format!("kubernetes-{hash}")))
 }
 
-/// What the programs are built from: the module's files and our own sources, by path.
+/// What the programs are built from: flags, the module's files and our own sources, by path.
 fn inputs(module: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut inputs = BTreeMap::new();
+    let mut inputs = BTreeMap::from([("flags".to_owned(), LINKER_FLAGS.as_bytes().to_vec())]);
     let mut read = |name: String| -> Result<()> {
         let path = module.join(&name);
         let content = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -114,6 +137,15 @@ mod tests {
             changed.get_mut(name).unwrap().push(b'\n');
             assert_ne!(hash(&changed), whole, "{name}");
         }
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_module() {
+        let flags = linker_flags(root()).unwrap();
+        assert!(
+            flags.contains("gitVersion=v1.") && flags.contains("gitMajor=1 ") && !flags.contains('{'),
+            "{flags}"
+        );
     }
 
     #[test]

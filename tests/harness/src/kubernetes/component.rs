@@ -23,8 +23,6 @@ pub(super) struct Component {
     args: Vec<OsString>,
     folder: PathBuf,
     child: Option<Child>,
-    /// The other end of its standard input, where it has one that ends with us.
-    pub(super) piped: bool,
 }
 
 impl Component {
@@ -36,7 +34,6 @@ impl Component {
             args: args.into_iter().map(Into::into).collect(),
             folder: folder.to_owned(),
             child: None,
-            piped: false,
         }
     }
 
@@ -50,7 +47,7 @@ impl Component {
             .args(&self.args)
             .current_dir(&self.folder)
             .env_remove("KUBECONFIG")
-            .stdin(if self.piped { Stdio::piped() } else { Stdio::null() })
+            .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0)
@@ -77,9 +74,17 @@ impl Component {
         Ok(child.try_wait()?.map(|status| status.to_string()))
     }
 
-    /// The process id, while it runs.
-    pub(super) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+    /// Waits for an end that somebody else brings about.
+    pub(super) fn wait(&mut self) -> Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.wait()?;
+            remove(&self.pid_path(&child))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Waits until `ready` says so; the error has the end of the log.

@@ -14,7 +14,6 @@ use super::{
     certificates::{self, Authority},
     component::Component,
     keeper::Keeper,
-    kubeconfig::Proof,
     network::Network,
     programs,
 };
@@ -102,13 +101,9 @@ impl ControlPlane {
         let network = Network::reserve()?;
         let authority = Authority::new()?;
         let address = ports::reserve()?;
-        let admin = authority.client("admin", Some("system:masters"))?;
-        let proof = Proof::Certificate {
-            certificate: &admin.certificate,
-            private_key: &admin.private_key,
-        };
+        let identity = authority.client("admin", Some("system:masters"))?;
         let path = keeper.folder().join("admin.kubeconfig");
-        let kubeconfig = Kubeconfig::write(&path, &format!("https://{address}"), authority.certificate(), &proof)?;
+        let kubeconfig = Kubeconfig::write(&path, &format!("https://{address}"), authority.certificate(), &identity)?;
         let etcd_address = ports::reserve()?;
         let mut control_plane = Self {
             scheduler: None,
@@ -175,15 +170,11 @@ impl ControlPlane {
     /// When it cannot be written.
     pub fn user(&self, name: &str, group: Option<&str>) -> Result<Kubeconfig> {
         let identity = self.authority.client(name, group)?;
-        let proof = Proof::Certificate {
-            certificate: &identity.certificate,
-            private_key: &identity.private_key,
-        };
         let path = self
             .keeper
             .folder()
             .join(format!("user-{}.kubeconfig", name.replace([':', '/'], "-")));
-        Kubeconfig::write(&path, &self.url(), self.authority.certificate(), &proof)
+        Kubeconfig::write(&path, &self.url(), self.authority.certificate(), &identity)
     }
 
     /// A kubeconfig for a ServiceAccount, by a token for an hour.
@@ -269,15 +260,27 @@ impl ControlPlane {
     /// When it cannot be started.
     pub fn start_scheduler(&mut self) -> Result<()> {
         if self.scheduler.is_none() {
-            let folder = self.keeper.folder();
-            let args = [
-                format!("--kubeconfig={}", self.kubeconfig.path().display()),
-                "--leader-elect=false".to_owned(),
-                "--secure-port=0".to_owned(),
-            ];
-            self.scheduler = Some(Component::new(folder, "kube-scheduler", programs::find("kube-scheduler")?, args));
+            self.scheduler = Some(self.scheduler()?);
         }
         self.scheduler.as_mut().map_or(Ok(()), Component::start)
+    }
+
+    pub(super) fn has_scheduler(&self) -> bool {
+        self.scheduler.is_some()
+    }
+
+    pub(super) fn scheduler(&self) -> Result<Component> {
+        let args = [
+            format!("--kubeconfig={}", self.kubeconfig.path().display()),
+            "--leader-elect=false".to_owned(),
+            "--secure-port=0".to_owned(),
+        ];
+        Ok(Component::new(
+            self.keeper.folder(),
+            "kube-scheduler",
+            programs::find("kube-scheduler")?,
+            args,
+        ))
     }
 }
 

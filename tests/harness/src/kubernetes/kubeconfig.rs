@@ -9,16 +9,12 @@ use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 
+use super::certificates::Identity;
+
 /// A kubeconfig file.
 #[derive(Clone, Debug)]
 pub struct Kubeconfig {
     path: PathBuf,
-}
-
-/// How somebody shows who they are.
-pub(super) enum Proof<'a> {
-    Certificate { certificate: &'a str, private_key: &'a str },
-    Token(&'a str),
 }
 
 impl Kubeconfig {
@@ -34,14 +30,12 @@ impl Kubeconfig {
         &self.path
     }
 
-    pub(super) fn write(path: &Path, server: &str, authority: &str, proof: &Proof<'_>) -> Result<Self> {
-        let user = match proof {
-            Proof::Certificate { certificate, private_key } => json!({
-                "client-certificate-data": BASE64.encode(certificate),
-                "client-key-data": BASE64.encode(private_key),
-            }),
-            Proof::Token(token) => json!({"token": token}),
-        };
+    /// For somebody with a certificate.
+    pub(super) fn write(path: &Path, server: &str, authority: &str, identity: &Identity) -> Result<Self> {
+        let user = json!({
+            "client-certificate-data": BASE64.encode(&identity.certificate),
+            "client-key-data": BASE64.encode(&identity.private_key),
+        });
         let cluster = json!({"server": server, "certificate-authority-data": BASE64.encode(authority)});
         Self::save(path, &cluster, &user)
     }

@@ -9,7 +9,10 @@ use anyhow::{Result, bail};
 use waxseal_testbed::tools;
 
 /// The path of one of [`tools::ALL`], or of `etcd`.
-pub(super) fn find(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is not there; the error says how to get it.
+pub fn find(name: &str) -> Result<PathBuf> {
     let set = |variable| env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = match set(tools::FOLDER_VARIABLE) {
         Some(folder) => folder,
