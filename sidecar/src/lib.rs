@@ -8,6 +8,7 @@
 //! * [`conversation`]: the lane actor: ratchet steps, commits, emits. The only module that holds session state.
 //! * [`webhook`]: the JSON a business receives, its signature, its delivery with retries. Knows no ratchet.
 //! * [`custody`]: the keys that are kept outside the store: Signal identity, retention chain.
+//! * `pod`: a number's life in a pod of a cluster: its files, which of its pods owns it, the port that is always open. With `kubernetes`.
 //! * [`message`]: where these meet: plain types of what is sent, what comes in, what became of it.
 //! * [`transport`]: the edge to the relay, as a trait.
 //!
@@ -20,8 +21,12 @@ pub mod custody;
 pub mod message;
 pub mod metrics;
 pub mod number;
+#[cfg(feature = "kubernetes")]
+pub mod pod;
+mod serving;
 mod sidecar;
 pub mod transport;
 pub mod webhook;
 
+pub use serving::Serving;
 pub use sidecar::{Error, Running, Sidecar};

@@ -1,4 +1,4 @@
-//! The process: opens the store, starts the numbers, serves both ports, and ends in good order.
+//! The process of `waxseal up`: opens the store, starts the numbers, serves both ports, and ends in good order.
 
 use std::{
     net::SocketAddr,
@@ -7,18 +7,19 @@ use std::{
 };
 
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
-use waxseal_store::{Durability, Options, Store};
+use waxseal_store::Store;
 
 use crate::{
     api::{
-        self, Api,
+        self,
         admin::{Admin, Check},
     },
-    config::{self, Config, StoreLocation},
+    config::Config,
     metrics::Metrics,
-    number::{self, Number, Surroundings},
+    number::Number,
+    serving::{self, Serving},
 };
 
 /// Why a sidecar could not start.
@@ -39,14 +40,12 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A number cannot be served.
-    #[error("number {phone_number_id}: {source}")]
-    Number {
-        /// Its id.
-        phone_number_id: String,
-        /// The cause.
-        source: number::Error,
-    },
+    #[error(transparent)]
+    Number(#[from] serving::Error),
 }
+
+/// How long answers of the admin port may take once the rest has ended.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A sidecar, before it runs.
 pub struct Sidecar;
@@ -57,14 +56,14 @@ pub struct Running {
     pub api: SocketAddr,
     /// Where the admin port listens.
     pub admin: SocketAddr,
-    numbers: Vec<Arc<Number>>,
+    serving: Serving,
     store: Store,
     /// No new requests.
     closing: CancellationToken,
-    /// No more work.
-    stop: CancellationToken,
-    servers: JoinSet<()>,
-    tasks: JoinSet<()>,
+    server: JoinSet<()>,
+    /// No more questions about the state.
+    ended: CancellationToken,
+    admin_server: JoinSet<()>,
 }
 
 impl Sidecar {
@@ -74,73 +73,35 @@ impl Sidecar {
     /// [`Error`], with what to do about it.
     pub async fn start(config: Config) -> Result<Running, Error> {
         waxseal_signal::self_test().map_err(Error::SelfTest)?;
-        let api_listener = listen(config.api_listen).await?;
-        let admin_listener = listen(config.admin_listen).await?;
-        let may_forget = may_forget(&config.store, config.durability);
-        let options = Options {
-            durability: config.durability,
-            ..Options::default()
-        };
-        let store = match &config.store {
-            StoreLocation::Embedded(path) => Store::open_embedded(path, options).await?,
-            StoreLocation::Redis(url) => Store::open_redis(url.reveal(), options).await?,
-        };
+        let (api_listener, api) = listen(config.api_listen).await?;
+        let (admin_listener, admin) = listen(config.admin_listen).await?;
+        let store = serving::open_store(&config).await?;
         let mut registry = waxseal_telemetry::metrics::registry(env!("CARGO_PKG_VERSION"));
         let metrics = Metrics::register(registry.sub_registry_with_prefix("sidecar"));
-        let stop = CancellationToken::new();
-        let surroundings = Surroundings {
-            store: store.clone(),
-            relay_url: config.relay_url.clone(),
-            relay_tls: config.relay_tls.clone(),
-            may_forget,
-            metrics,
-            cores: Arc::new(Semaphore::new(
-                std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            )),
-            stop: stop.clone(),
-        };
-        let mut tasks = JoinSet::new();
-        let mut numbers = Vec::new();
-        let mut api = Api::new(&config.source_url, api::Limits::default());
-        for number in config.numbers {
-            let phone_number_id = number.phone_number_id.clone();
-            let tokens: Vec<_> = number.tokens.clone();
-            let started = Number::start(number, &surroundings, &mut tasks).await;
-            let started = started.map_err(|source| Error::Number {
-                phone_number_id: phone_number_id.clone(),
-                source,
-            })?;
-            api = api.with_number(&phone_number_id, Arc::clone(&started), tokens.iter().map(config::Secret::reveal));
-            numbers.push(started);
-        }
-        let closing = CancellationToken::new();
-        let mut servers = JoinSet::new();
-        let addresses = (
-            local(&api_listener, config.api_listen)?,
-            local(&admin_listener, config.admin_listen)?,
-        );
-        let api = Arc::new(api);
-        servers.spawn(api::serve(api_listener, api, closing.clone()));
+        let serving = Serving::start(&config, &store, &metrics).await?;
+        let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
+        let (mut server, mut admin_server) = (JoinSet::new(), JoinSet::new());
+        server.spawn(api::serve(api_listener, Arc::clone(serving.api()), closing.clone()));
         let desk = Arc::new(Desk {
-            numbers: numbers.clone(),
+            numbers: serving.numbers().to_vec(),
             store: store.clone(),
             registry: Mutex::new(registry),
         });
-        let admin_stop = stop.clone();
-        tasks.spawn(async move {
-            if let Err(error) = api::admin::serve(admin_listener, desk, admin_stop).await {
+        let admin_ended = ended.clone();
+        admin_server.spawn(async move {
+            if let Err(error) = api::admin::serve(admin_listener, desk, admin_ended).await {
                 tracing::error!(%error, "the admin port ended");
             }
         });
         Ok(Running {
-            api: addresses.0,
-            admin: addresses.1,
-            numbers,
+            api,
+            admin,
+            serving,
             store,
             closing,
-            stop,
-            servers,
-            tasks,
+            server,
+            ended,
+            admin_server,
         })
     }
 }
@@ -149,41 +110,28 @@ impl Running {
     /// Whether every number is linked to the relay.
     #[must_use]
     pub fn is_linked(&self) -> bool {
-        self.numbers.iter().all(|number| number.is_linked())
+        self.serving.is_linked()
     }
 
     /// Ends when the sidecar cannot go on, for example because another process has taken over its numbers.
     pub async fn stopped(&self) {
-        self.stop.cancelled().await;
+        self.serving.stopped().await;
     }
 
     /// Ends in good order: no new requests, those under way are answered, what is accepted gets `grace` to reach the relay, the rest waits in
     /// the store.
     pub async fn shutdown(mut self, grace: Duration) {
         self.closing.cancel();
-        let deadline = tokio::time::Instant::now() + grace;
-        let _ = tokio::time::timeout_at(deadline, async { while self.servers.join_next().await.is_some() {} }).await;
-        let _ = tokio::time::timeout_at(deadline, self.drained()).await;
-        self.stop.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(5), async { while self.tasks.join_next().await.is_some() {} }).await;
-        self.tasks.shutdown().await;
-        self.servers.shutdown().await;
-        drop(self.numbers);
+        let deadline = Instant::now() + grace;
+        let _ = tokio::time::timeout_at(deadline, async { while self.server.join_next().await.is_some() {} }).await;
+        self.serving.drain(deadline).await;
+        self.ended.cancel();
+        self.serving.stop().await;
+        self.server.shutdown().await;
+        let answered = async { while self.admin_server.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(ADMIN_TIMEOUT, answered).await;
+        self.admin_server.shutdown().await;
         self.store.close().await;
-    }
-
-    /// Waits until nothing accepted is on its way to the relay any more.
-    async fn drained(&self) {
-        for number in &self.numbers {
-            while number.is_linked()
-                && number
-                    .status()
-                    .await
-                    .is_ok_and(|status| status.waiting_outbound + status.unacknowledged > 0)
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
     }
 }
 
@@ -221,29 +169,16 @@ impl Admin for Desk {
     }
 
     async fn status(&self) -> serde_json::Value {
-        let mut numbers = Vec::new();
-        for number in &self.numbers {
-            numbers.push(match number.status().await {
-                Ok(status) => serde_json::to_value(status).unwrap_or_default(),
-                Err(error) => serde_json::json!({ "phone_number_id": number.id(), "error": error.to_string() }),
-            });
-        }
-        serde_json::json!({ "numbers": numbers })
+        serving::status(&self.numbers).await
     }
 }
 
-/// What is flushed or replicated before it counts is not lost when process and store fail together; anything less may be.
-const fn may_forget(store: &StoreLocation, durability: Durability) -> bool {
-    match (store, durability) {
-        (_, Durability::Fsync | Durability::Replicated(_)) | (StoreLocation::Embedded(_), Durability::Auto) => false,
-        (_, Durability::Memory) | (StoreLocation::Redis(_), Durability::Auto) => true,
-    }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
-}
-
-fn local(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, Error> {
-    listener.local_addr().map_err(|source| Error::Listen { address, source })
+/// Binds a port, and says which it is.
+pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let local = listener.local_addr()?;
+        Ok((listener, local))
+    };
+    bound.await.map_err(|source| Error::Listen { address, source })
 }
