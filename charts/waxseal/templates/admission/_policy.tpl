@@ -1,9 +1,6 @@
 {{- /* A policy on what the operator writes, and its binding: (dict "root" . "name" "roles" "rules" <matching rules> "variables" <...> "validations" <...>),
 the last three as YAML. Everybody else is left alone. */}}
 {{- define "waxseal.admission.policy" -}}
-{{- if not (.root.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy") -}}
-{{- fail "the API server has no ValidatingAdmissionPolicy (Kubernetes 1.30 or newer has); upgrade it, or set admissionPolicy.enabled=false and trust the operator's code alone" -}}
-{{- end -}}
 {{- $name := printf "%s-operator-%s" (include "waxseal.clusterName" .root) .name -}}
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy

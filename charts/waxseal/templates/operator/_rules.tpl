@@ -2,11 +2,11 @@
 
 {{- /* In every namespace whose numbers it looks after. */}}
 {{- define "waxseal.rules.namespaced" -}}
-# What people declare. Read: get, list and watch are how a controller sees them. patch on numbers sets and removes the finalizer that makes erasure
-# happen; nothing of a spec is ever written.
+# What people declare. get, list and watch: how a controller sees it.
 - apiGroups: [waxseal.dev]
   resources: [businessaccounts]
   verbs: [get, list, watch]
+# The same; patch sets and removes the finalizer that makes erasure happen. Nothing of a spec is ever written.
 - apiGroups: [waxseal.dev]
   resources: [businessphonenumbers]
   verbs: [get, list, watch, patch]
@@ -18,31 +18,37 @@
 - apiGroups: [waxseal.dev]
   resources: [businessphonenumbers/finalizers]
   verbs: [update]
-# A number's objects. create and patch: server-side apply. get, list and watch: drift is seen and repaired. delete: what is no longer asked for.
+# A number's objects: who the sidecar is, what it is told, where it is reached. create and patch: server-side apply. get, list and watch: drift is seen and
+# repaired. delete: what is no longer asked for. The same six for everything that a number consists of.
 - apiGroups: [""]
   resources: [serviceaccounts, configmaps, services]
   verbs: [get, list, watch, create, patch, delete]
+# The six: the sidecars; watched also for how far a roll-out is.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
+# The six: with more than one sidecar.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# The six: whom the sidecars may talk to.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
+# The six: with `spec.autoscaling`.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
-# The job that erases a deleted number; its end is awaited.
+# The six: the job that erases a deleted number; watched for its end.
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]
-# The sidecar's own rights: reading and writing the Secret with its keys, which the operator cannot do. Whoever grants a right that he does not have
-# needs escalate (for the Role) and bind (for the RoleBinding). What may be granted so is pinned by a ValidatingAdmissionPolicy.
+# The six, for the sidecar's own rights: reading and writing the Secret with its keys, which the operator cannot do. Whoever grants a right that he does not
+# have needs escalate (for the Role) and bind (for the RoleBinding). What may be granted so is pinned by a ValidatingAdmissionPolicy.
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles]
   verbs: [get, list, watch, create, patch, delete, escalate, bind]
+# The six: gives the sidecar its Role.
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [rolebindings]
   verbs: [get, list, watch, create, patch, delete]
