@@ -151,6 +151,7 @@ mod tests {
             "waxseal-relay",
             "waxseal-protocol",
             "waxseal-crds",
+            "waxseal-operator",
             "waxseal-content",
             "waxseal-signal",
             "waxseal-sealing",
@@ -233,13 +234,13 @@ mod tests {
         let edges = [
             ("waxseal-sidecar", "redis", None),
             ("waxseal-harness", "redis", None),
-            ("waxseal-crds", "kube", None),
+            ("waxseal-store", "kube", None),
         ];
         assert_eq!(
             faults(&workspace(&edges)),
             [
-                "waxseal-crds -> kube: only operator and custody know Kubernetes",
-                "waxseal-sidecar -> redis: only the store knows Redis"
+                "waxseal-sidecar -> redis: only the store knows Redis",
+                "waxseal-store -> kube: only the custom resources, the operator and the sidecar in its pod know Kubernetes"
             ]
         );
     }

@@ -2,7 +2,7 @@
 //! the user's cache. Must not start any of them.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use waxseal_testbed::tools::{self, Tool};
 
 use crate::{
-    command::{Line, on_path, say},
+    command::{Line, say},
     setup,
 };
 
@@ -42,42 +42,28 @@ const fn node_tool(program: &'static str, debian_package: &'static str) -> setup
     }
 }
 
-/// Whether the tests are pointed to a cluster of somebody else, for which clients are enough.
-pub(crate) fn cluster_is_given() -> bool {
-    env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty())
+/// Installs what is missing and sees to it that the rest can be built, so that a test run fails at its beginning and not at its end.
+pub(crate) fn prepare(root: &Path) -> Result<()> {
+    setup::install_missing(FOR_CONTROL_PLANE)?;
+    if cfg!(target_os = "linux") {
+        setup::install_missing(FOR_NODE)?;
+    }
+    let folder = tools::folder(root)?;
+    match missing(&folder).len() {
+        0 => say(&format!("  Kubernetes: built, in {}", folder.display())),
+        count => say(&format!("  Kubernetes: {count} programs to build with {}", go_version(root)?)),
+    }
+    Ok(())
 }
 
 /// Installs and builds what is missing, and returns the folder of the programs.
 pub(crate) fn run(root: &Path) -> Result<PathBuf> {
-    let wanted: Vec<&Tool> = if cluster_is_given() {
-        let is_missing_client = |tool: &&Tool| tools::CLIENTS.contains(&tool.program) && !on_path(tool.program);
-        tools::ALL.iter().filter(is_missing_client).collect()
-    } else {
-        setup::install_missing(FOR_CONTROL_PLANE)?;
-        if cfg!(target_os = "linux") {
-            setup::install_missing(FOR_NODE)?;
-        }
-        tools::ALL.iter().collect()
-    };
-    build(root, &wanted)
-}
-
-fn build(root: &Path, wanted: &[&Tool]) -> Result<PathBuf> {
+    prepare(root)?;
     let folder = tools::folder(root)?;
-    let missing: Vec<&Tool> = wanted.iter().copied().filter(|tool| !folder.join(tool.program).is_file()).collect();
-    if missing.is_empty() {
-        say(&format!("  Kubernetes: built, in {}", folder.display()));
-        return Ok(folder);
-    }
     let module = root.join(tools::MODULE);
-    say(&format!(
-        "  Kubernetes: {} programs to build with {}",
-        missing.len(),
-        go_version(&module)?
-    ));
     let flags = tools::linker_flags(root)?;
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    for tool in missing {
+    for tool in missing(&folder) {
         let slow = if tool.program == "kube-apiserver" {
             " (the first time about five minutes on two cores)"
         } else {
@@ -99,14 +85,17 @@ fn build(root: &Path, wanted: &[&Tool]) -> Result<PathBuf> {
     Ok(folder)
 }
 
+fn missing(folder: &Path) -> Vec<&'static Tool> {
+    tools::ALL.iter().filter(|tool| !folder.join(tool.program).is_file()).collect()
+}
+
 /// What builds the module. Go itself fetches a newer one where it may, so it is asked in the module's folder.
-fn go_version(module: &Path) -> Result<String> {
-    let version = Line::new("go", ["env", "GOVERSION"]).dir(module).first_line();
+fn go_version(root: &Path) -> Result<String> {
+    let version = Line::new("go", ["env", "GOVERSION"]).dir(&root.join(tools::MODULE)).first_line();
     let Some(version) = version.filter(|version| version.starts_with("go")) else {
         bail!(
             "Go 1.26 or newer is needed to build the test cluster's Kubernetes, and there is none on PATH (or it is older and may not fetch a newer \
-             one: GOTOOLCHAIN=auto). It is at https://go.dev/dl. Without it: cargo xtask test --only lint,boundaries,unit,e2e, or with \
-             kubectl and helm on PATH and KUBECONFIG set to a cluster of yours"
+             one: GOTOOLCHAIN=auto). It is at https://go.dev/dl. Without it: cargo xtask test --only lint,boundaries,unit,e2e"
         );
     };
     Ok(version)

@@ -1,7 +1,9 @@
-//! Developer commands: `cargo xtask test`, `cargo xtask boundaries`, `cargo xtask bench`, `cargo xtask cluster`.
+//! Developer commands: `cargo xtask test`, `cargo xtask boundaries`, `cargo xtask bench`, `cargo xtask cluster`,
+//! `cargo xtask images`.
 //!
 //! * [`test`]: the test command; a list of steps, each a command that a person can repeat.
 //! * [`setup`], [`npm`], [`kubernetes`]: what the tests need beside Rust and a C compiler.
+//! * [`images`]: our programs as container images.
 //! * [`boundaries`], [`policy`], [`spdx`]: what is checked from `cargo metadata` alone.
 //! * [`workspace`], [`command`]: reading the workspace, running children.
 //!
@@ -10,6 +12,7 @@
 mod boundaries;
 mod command;
 mod generate;
+mod images;
 mod kubernetes;
 mod npm;
 mod policy;
@@ -45,6 +48,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Build the container images of our programs, as archives.
+    Images(images::Arguments),
     /// The test cluster.
     Cluster {
         #[command(subcommand)]
@@ -70,6 +75,7 @@ fn main() -> ExitCode {
         Command::Boundaries => boundaries::run(),
         Command::Gen => generate::run(),
         Command::Bench { arguments } => bench(&arguments),
+        Command::Images(arguments) => workspace::Workspace::load().and_then(|workspace| images::run(&workspace, &arguments)),
         Command::Cluster { command } => cluster(&command),
     };
     match outcome {

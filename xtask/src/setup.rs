@@ -179,7 +179,7 @@ fn is_debian() -> bool {
 }
 
 /// The words to put before a command that needs root, if we can be root at all without being asked for a password.
-fn as_root() -> Option<&'static [&'static str]> {
+pub(crate) fn as_root() -> Option<&'static [&'static str]> {
     if Line::new("id", ["-u"]).first_line().as_deref() == Some("0") {
         return Some(&[]);
     }

@@ -11,10 +11,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use waxseal_testbed::tools;
+
 use crate::{
     boundaries,
     command::{Line, on_path, say},
-    setup,
+    images, kubernetes, setup,
     workspace::Workspace,
 };
 
@@ -42,6 +44,8 @@ pub(crate) enum Part {
     Interop,
     /// Real processes over real sockets.
     E2e,
+    /// A real API server and a real node; our images in real pods.
+    Cluster,
 }
 
 struct Step {
@@ -50,7 +54,12 @@ struct Step {
 }
 
 enum Action {
-    Setup,
+    /// With what the test cluster needs, or without.
+    Setup {
+        cluster: bool,
+    },
+    Kubernetes,
+    Images,
     Boundaries,
     Run(Line),
 }
@@ -58,7 +67,9 @@ enum Action {
 impl Step {
     fn command(&self) -> String {
         match &self.action {
-            Action::Setup => "cargo xtask test --only interop".to_owned(),
+            Action::Setup { .. } => "cargo xtask test --only interop".to_owned(),
+            Action::Kubernetes => "cargo xtask cluster tools".to_owned(),
+            Action::Images => "cargo xtask images".to_owned(),
             Action::Boundaries => "cargo xtask boundaries".to_owned(),
             Action::Run(line) => line.shown(),
         }
@@ -76,22 +87,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let started = Instant::now();
-    let mut ready = None;
+    let mut ready = Ready::default();
     let mut times = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let label = format!("[{}/{}] {}", index + 1, steps.len(), step.name);
         say(&format!("{label} …"));
         let began = Instant::now();
-        let outcome = carry_out(&step.action, Path::new(&workspace.root), &mut ready);
+        let outcome = carry_out(&step.action, &workspace, &mut ready);
         let seconds = began.elapsed().as_secs();
         if let Err(error) = outcome {
             say(&format!("{label} … FAILED after {seconds} s: {error:#}"));
-            bail!(
-                "step {} ({}) failed. To repeat it: {}",
-                index + 1,
-                step.name,
-                repeat(step, ready.as_ref())
-            );
+            bail!("step {} ({}) failed. To repeat it: {}", index + 1, step.name, repeat(step, &ready));
         }
         say(&format!("{label} … {seconds} s"));
         times.push(format!("{} {seconds} s", step.name));
@@ -105,27 +111,48 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn carry_out(action: &Action, root: &Path, ready: &mut Option<setup::Ready>) -> Result<()> {
+/// What the set-up steps have found out for the tests.
+#[derive(Default)]
+struct Ready {
+    tools: Option<setup::Ready>,
+    kubernetes: Option<PathBuf>,
+}
+
+fn carry_out(action: &Action, workspace: &Workspace, ready: &mut Ready) -> Result<()> {
+    let root = Path::new(&workspace.root);
     match action {
-        Action::Setup => *ready = Some(setup::run(root)?),
+        Action::Setup { cluster } => {
+            ready.tools = Some(setup::run(root)?);
+            if *cluster {
+                kubernetes::prepare(root)?;
+            }
+        }
+        Action::Kubernetes => ready.kubernetes = Some(kubernetes::run(root)?),
+        Action::Images => images::run(workspace, &images::Arguments::default())?,
         Action::Boundaries => boundaries::run()?,
-        Action::Run(line) => prepared(line, ready.as_ref()).dir(root).run()?,
+        Action::Run(line) => prepared(line, ready).dir(root).run()?,
     }
     Ok(())
 }
 
-fn prepared(line: &Line, ready: Option<&setup::Ready>) -> Line {
-    let Some(ready) = ready.filter(|_| line.is_cargo_test()) else {
-        return line.clone();
-    };
-    let line = line.clone().env("WAXSEAL_NODE_MODULES", ready.node_modules.display().to_string());
-    match &ready.path {
-        Some(path) => line.env("PATH", path),
-        None => line,
+fn prepared(line: &Line, ready: &Ready) -> Line {
+    let mut line = line.clone();
+    if !line.is_cargo_test() {
+        return line;
     }
+    if let Some(tools) = &ready.tools {
+        line = line.env("WAXSEAL_NODE_MODULES", tools.node_modules.display().to_string());
+        if let Some(path) = &tools.path {
+            line = line.env("PATH", path);
+        }
+    }
+    if let Some(kubernetes) = &ready.kubernetes {
+        line = line.env(tools::FOLDER_VARIABLE, kubernetes.display().to_string());
+    }
+    line
 }
 
-fn repeat(step: &Step, ready: Option<&setup::Ready>) -> String {
+fn repeat(step: &Step, ready: &Ready) -> String {
     match &step.action {
         Action::Run(line) => prepared(line, ready).shown(),
         _ => step.command(),
@@ -139,10 +166,12 @@ fn steps(only: &[Part], workspace: &Workspace) -> Result<Vec<Step>> {
         action: Action::Run(Line::cargo(args.iter().copied())),
     };
     let mut steps = Vec::new();
-    if wants(Part::Unit) || wants(Part::E2e) || wants(Part::Interop) {
+    if wants(Part::Unit) || wants(Part::E2e) || wants(Part::Interop) || wants(Part::Cluster) {
         steps.push(Step {
             name: "set-up",
-            action: Action::Setup,
+            action: Action::Setup {
+                cluster: wants(Part::Cluster),
+            },
         });
     }
     if wants(Part::Lint) {
@@ -164,11 +193,12 @@ fn steps(only: &[Part], workspace: &Workspace) -> Result<Vec<Step>> {
             &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
         ));
     }
-    if wants(Part::Unit) || wants(Part::E2e) {
+    if wants(Part::Unit) || wants(Part::E2e) || wants(Part::Cluster) {
         steps.push(cargo("build", &["build", "--workspace", "--all-targets", "--locked"]));
     }
     if wants(Part::Unit) {
-        let args = ["test", "--workspace", "--exclude", "waxseal-e2e", "--locked", "--no-fail-fast"];
+        let excluded = ["--exclude", "waxseal-e2e", "--exclude", "waxseal-cluster"];
+        let args = [&["test", "--workspace"], &excluded[..], &["--locked", "--no-fail-fast"]].concat();
         steps.push(cargo("unit, contract, property and interop tests", &args));
     } else if wants(Part::Interop) {
         steps.push(cargo("interop tests", &["test", "--workspace", "--test", "interop", "--locked"]));
@@ -179,26 +209,48 @@ fn steps(only: &[Part], workspace: &Workspace) -> Result<Vec<Step>> {
             action: Action::Run(end_to_end(workspace)?),
         });
     }
+    if wants(Part::Cluster) {
+        let step = |name, action| Step { name, action };
+        steps.push(step("Kubernetes", Action::Kubernetes));
+        steps.push(step("images", Action::Images));
+        steps.push(step("cluster tests", Action::Run(cluster(workspace)?)));
+    }
     ensure!(!steps.is_empty(), "no step selected");
     Ok(steps)
 }
 
 /// Every test file of the end-to-end crate, with the binary that the build step made.
 fn end_to_end(workspace: &Workspace) -> Result<Line> {
+    let binary = PathBuf::from(&workspace.target_dir)
+        .join("debug")
+        .join(format!("waxseal{}", std::env::consts::EXE_SUFFIX));
+    Ok(tests_of(workspace, "waxseal-e2e")?.env("WAXSEAL_BIN", binary.display().to_string()))
+}
+
+/// Every test file of the cluster crate, with the images that the step before made; as root where that asks for no password, since a node
+/// needs it.
+fn cluster(workspace: &Workspace) -> Result<Line> {
+    let line = tests_of(workspace, "waxseal-cluster")?.env("WAXSEAL_IMAGES", images::folder(workspace).display().to_string());
+    let runner = match setup::as_root() {
+        Some(words) if !words.is_empty() => words,
+        _ => return Ok(line),
+    };
+    let variable = format!("CARGO_TARGET_{}_RUNNER", images::host_target()?.replace('-', "_").to_uppercase());
+    let path = std::env::var("PATH").unwrap_or_default();
+    Ok(line.env(&variable, format!("{} --preserve-env env PATH={path}", runner.join(" "))))
+}
+
+fn tests_of(workspace: &Workspace, package: &str) -> Result<Line> {
     let package = workspace
-        .member("waxseal-e2e")
-        .context("the workspace has no package waxseal-e2e")?;
+        .member(package)
+        .with_context(|| format!("the workspace has no package {package}"))?;
     let tests = package
         .targets
         .iter()
         .filter(|target| target.kind.iter().any(|kind| kind == "test"));
     let selection: Vec<String> = tests.flat_map(|target| ["--test".to_owned(), target.name.clone()]).collect();
-    ensure!(!selection.is_empty(), "waxseal-e2e has no tests");
-    let binary = PathBuf::from(&workspace.target_dir)
-        .join("debug")
-        .join(format!("waxseal{}", std::env::consts::EXE_SUFFIX));
-    let line = Line::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]).args(selection);
-    Ok(line.env("WAXSEAL_BIN", binary.display().to_string()))
+    ensure!(!selection.is_empty(), "{} has no tests", package.name);
+    Ok(Line::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]).args(selection))
 }
 
 #[cfg(test)]
@@ -209,8 +261,11 @@ mod tests {
         let metadata = serde_json::json!({
             "packages": [{"id": "e", "name": "waxseal-e2e", "version": "0.1.0", "license": "AGPL-3.0-only", "source": null,
                 "manifest_path": "/w/tests/e2e/Cargo.toml", "dependencies": [],
-                "targets": [{"name": "waxseal_e2e", "kind": ["lib"]}, {"name": "chat", "kind": ["test"]}, {"name": "kill9", "kind": ["test"]}]}],
-            "workspace_members": ["e"],
+                "targets": [{"name": "waxseal_e2e", "kind": ["lib"]}, {"name": "chat", "kind": ["test"]}, {"name": "kill9", "kind": ["test"]}]},
+                {"id": "c", "name": "waxseal-cluster", "version": "0.1.0", "license": "AGPL-3.0-only", "source": null,
+                "manifest_path": "/w/tests/cluster/Cargo.toml", "dependencies": [],
+                "targets": [{"name": "waxseal_cluster", "kind": ["lib"]}, {"name": "testbed", "kind": ["test"]}]}],
+            "workspace_members": ["e", "c"],
             "resolve": {"nodes": []},
             "workspace_root": "/w",
             "target_directory": "/t",
@@ -231,11 +286,26 @@ mod tests {
             "-D warnings",
             "boundaries",
             "--exclude waxseal-e2e",
+            "--exclude waxseal-cluster",
+            "cargo xtask cluster tools",
+            "cargo xtask images",
+            "WAXSEAL_IMAGES=/t/images",
+            "--test testbed",
             "--test chat --test kill9",
             "WAXSEAL_BIN=/t/debug/waxseal",
         ] {
             assert!(all.contains(expected), "{expected} is not in:\n{all}");
         }
+    }
+
+    #[test]
+    fn tests_of_the_cluster_get_its_programs() {
+        let ready = Ready {
+            tools: None,
+            kubernetes: Some(PathBuf::from("/k")),
+        };
+        let line = prepared(&cluster(&workspace()).unwrap(), &ready).shown();
+        assert!(line.contains("WAXSEAL_KUBERNETES_TOOLS=/k"), "{line}");
     }
 
     #[test]
@@ -246,6 +316,10 @@ mod tests {
         let e2e = shown(&[Part::E2e]);
         assert_eq!(e2e.len(), 3, "{e2e:?}");
         assert!(e2e[1].starts_with("cargo build"));
+        let cluster = shown(&[Part::Cluster]);
+        assert_eq!(cluster.len(), 5, "{cluster:?}");
+        assert_eq!(cluster[2..4], ["cargo xtask cluster tools", "cargo xtask images"]);
+        assert!(cluster[4].contains("--test testbed") && !cluster[4].contains("chat"));
         let interop = shown(&[Part::Interop]);
         assert!(interop[1].contains("--test interop"));
     }

@@ -1,4 +1,4 @@
-//! Container images as OCI archives, FROM scratch: one layer, one program, nothing else. The same input gives the same bytes.
+//! Container images as OCI archives, FROM scratch: one layer with a program and what it reads, nothing else. The same input gives the same bytes.
 //!
 //! `ctr images import`, `kind load image-archive`, `podman load` and `skopeo` take them; a `manifest.json` in the older form beside the OCI
 //! index makes `docker load` take them too.
@@ -32,6 +32,8 @@ pub struct Image {
     pub architecture: String,
     /// Files by their absolute path; programs, so all are executable.
     pub files: Vec<(String, Vec<u8>)>,
+    /// Files that are only read, by their absolute path.
+    pub data: Vec<(String, Vec<u8>)>,
     /// What is run.
     pub entrypoint: Vec<String>,
     /// `org.opencontainers.image.…`.
@@ -46,6 +48,7 @@ impl Image {
             reference: reference.to_owned(),
             architecture: architecture().to_owned(),
             files: vec![(format!("/{name}"), program)],
+            data: Vec::new(),
             entrypoint: vec![format!("/{name}")],
             labels: Vec::new(),
         }
@@ -111,6 +114,9 @@ impl Image {
         let mut layer = tar::Builder::new(Vec::new());
         for (path, content) in &self.files {
             append(&mut layer, path.trim_start_matches('/'), 0o755, content)?;
+        }
+        for (path, content) in &self.data {
+            append(&mut layer, path.trim_start_matches('/'), 0o644, content)?;
         }
         Ok(layer.into_inner()?)
     }
@@ -189,6 +195,7 @@ mod tests {
 
     fn image() -> Image {
         Image {
+            data: vec![("/etc/roots".to_owned(), b"roots".to_vec())],
             labels: vec![("org.opencontainers.image.licenses".to_owned(), "AGPL-3.0-only".to_owned())],
             ..Image::of_program("example.test/path/program:1.2", "program", b"#!static".to_vec())
         }
@@ -214,7 +221,11 @@ mod tests {
         assert_eq!(config["config"]["Labels"]["org.opencontainers.image.licenses"], "AGPL-3.0-only");
         let layer = at(&manifest["layers"][0]);
         assert_eq!(config["rootfs"]["diff_ids"][0], digest(&layer));
-        assert_eq!(entries(&layer), BTreeMap::from([("program".to_owned(), b"#!static".to_vec())]));
+        let files = [("program", &b"#!static"[..]), ("etc/roots", b"roots")];
+        assert_eq!(
+            entries(&layer),
+            files.map(|(path, content)| (path.to_owned(), content.to_vec())).into()
+        );
         let older = &parsed("manifest.json")[0];
         assert_eq!(older["RepoTags"][0], "example.test/path/program:1.2");
         assert!(archive.contains_key(older["Config"].as_str().unwrap()));
