@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// The relay. Default: that of the running `waxseal up`.
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
+    /// Certificates (PEM) to trust for an https relay, instead of those of the public authorities.
+    #[arg(long, value_name = "FILE")]
+    relay_ca: Option<PathBuf>,
     /// Where `waxseal up` keeps its state; yours is in the directory consumers/ there.
     #[arg(long, value_name = "DIR", default_value = state_dir::DEFAULT)]
     state_dir: PathBuf,
@@ -83,7 +86,7 @@ Messages that arrived earlier and were never marked read come first.
 
 Events of --json, one object per line; ids are 32 hex digits, times are Unix milliseconds:
   {"event":"connected","queued":N,"timestamp_ms":T}                 the relay has us; N envelopes waited
-  {"event":"disconnected","reason":R,"retry_in_ms":MS}              unreachable, rate_limited or broken; tried again by itself
+  {"event":"disconnected","reason":R,"retry_in_ms":MS}              unreachable, untrusted, rate_limited or broken; tried again
   {"event":"drained"}                                               everything that waited at the relay has been told
   {"event":"message","id":ID,"from":NUMBER,"name":NAME,"text":TEXT,"context_id":ID,"timestamp_ms":T,"sent_at_ms":T}
                                                                     name, context_id: null if none; text: null for an unknown kind
@@ -129,6 +132,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut options = Options::new(me, relay.clone(), &args.state_dir);
     if let Some(name) = &args.name {
         options = options.named(name);
+    }
+    if let Some(file) = &args.relay_ca {
+        let ca = std::fs::read(file).with_context(|| format!("--relay-ca: {} cannot be read", file.display()))?;
+        options = options.trusting(ca);
     }
     let consumer = Consumer::open(options).await.context("the conversation cannot be opened")?;
     let chat = Chat { consumer, peer, relay };

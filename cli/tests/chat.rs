@@ -10,8 +10,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use rcgen::CertifiedKey;
 use serde_json::Value;
-use waxseal_relay::{Config, Relay, Running};
+use waxseal_relay::{Config, Relay, Running, Tls};
 
 const ANN: &str = "+15550123";
 const BEN: &str = "+15550124";
@@ -245,4 +246,44 @@ async fn errors_say_what_to_do() {
 fn piped(mut command: Command) -> Command {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_under_tls_is_known_by_its_ca() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(file("tls.crt"), cert.pem()).unwrap();
+    std::fs::write(file("tls.key"), signing_key.serialize_pem()).unwrap();
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(file("other.crt"), other.cert.pem()).unwrap();
+    let mut config = Config::new(([127, 0, 0, 1], 0).into(), file("relay"));
+    config.tls = Some(Tls::new(file("tls.crt"), file("tls.key"), None));
+    let relay = Relay::start(config).await.unwrap();
+    let chat = |me: &str, to: &str, ca: &str, options: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waxseal"));
+        command
+            .args(["chat", "--as", me, "--to", to, "--json", "--relay"])
+            .arg(format!("https://{}", relay.addr()))
+            .arg("--state-dir")
+            .arg(directory.path())
+            .arg("--relay-ca")
+            .arg(file(ca))
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    };
+    events(&run(chat(BEN, ANN, "tls.crt", &[]), "").await);
+    let sent = events(&run(chat(ANN, BEN, "tls.crt", &["--send", "sealed"]), "").await);
+    assert_eq!(named(&sent, "sent").len(), 1);
+
+    let untrusted = failure(&run(chat(BEN, ANN, "other.crt", &["--wait", "1", "--timeout", "2"]), "").await);
+    assert!(untrusted.contains("certificate") && untrusted.contains("--relay-ca"), "{untrusted}");
+    let no_file = failure(&run(chat(BEN, ANN, "none.crt", &[]), "").await);
+    assert!(no_file.contains("--relay-ca") && no_file.contains("none.crt"), "{no_file}");
+    let no_certificate = failure(&run(chat(BEN, ANN, "tls.key", &[]), "").await);
+    assert!(no_certificate.contains("CA bundle"), "{no_certificate}");
+    relay.shutdown().await;
 }

@@ -48,6 +48,7 @@ fn status_bar(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         Link::Connecting => ("connecting…", Color::Yellow),
         Link::Connected => ("connected", Color::Green),
         Link::Reconnecting(Down::RateLimited) => ("waiting for the relay…", Color::Yellow),
+        Link::Reconnecting(Down::Untrusted) => ("the relay's certificate is not trusted (--relay-ca)", Color::Red),
         Link::Reconnecting(_) => ("reconnecting… is `waxseal up` running?", Color::Yellow),
         Link::Stopped(_) => ("stopped", Color::Red),
     };

@@ -331,6 +331,10 @@ impl Script {
         let relay = &self.chat.relay;
         if !self.connected {
             return match self.down {
+                Some(Down::Untrusted) => anyhow!(
+                    "the certificate of the relay at {relay} is not to be trusted: --relay-ca says whom to trust, the relay's name has to be in \
+                     the certificate, and it must not have expired"
+                ),
                 Some(Down::RateLimited) => anyhow!("the relay at {relay} asked to come back later"),
                 _ => anyhow!("the relay at {relay} cannot be reached: is `waxseal up` running?"),
             };

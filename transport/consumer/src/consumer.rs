@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use waxseal_content::{Context, MessageId, PhoneNumber, Text};
-use waxseal_protocol::Client;
+use waxseal_protocol::{Client, Tls};
 
 use crate::actor::{self, Command};
 use crate::engine::Engine;
@@ -32,9 +32,13 @@ impl Consumer {
     /// Opens the state and starts connecting. Returns before the relay is reached: [`Event::Connected`] tells when it is.
     ///
     /// # Errors
-    /// [`Error`] when the state cannot be used (another process has it open, for example) or the relay URL is none.
+    /// [`Error`] when the state cannot be used (another process has it open, for example) or the relay's URL or certificates are none.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let client = Client::new(&options.relay_url).map_err(Error::RelayUrl)?;
+        let tls = Tls {
+            ca: options.relay_ca.clone(),
+            identity: None,
+        };
+        let client = Client::with_tls(&options.relay_url, &tls).map_err(Error::Relay)?;
         let store = match &options.storage {
             Storage::Memory => Store::memory(),
             Storage::Directory(state_dir) => Store::open(&directory(state_dir, &options.number))?,

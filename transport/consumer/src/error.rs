@@ -25,9 +25,9 @@ pub enum Error {
     /// The store holds what this build did not write.
     #[error("the consumer state is damaged; move its directory away to start anew (the relay then sees a re-installation)")]
     Corrupt,
-    /// The relay URL is no URL.
-    #[error("the relay URL cannot be used: {0}")]
-    RelayUrl(#[source] waxseal_protocol::Error),
+    /// The relay's URL is no URL, or the certificates to trust are none.
+    #[error(transparent)]
+    Relay(waxseal_protocol::Error),
     /// A Signal operation failed that cannot fail on sound state.
     #[error("signal: {0}")]
     Signal(#[from] waxseal_signal::Error),
@@ -92,6 +92,8 @@ impl Failure {
 pub enum Down {
     /// The relay cannot be reached.
     Unreachable,
+    /// The relay's certificate is not one to be trusted.
+    Untrusted,
     /// The relay asked to come back later.
     RateLimited,
     /// The relay closed the connection, or answered what it should not.
@@ -104,6 +106,7 @@ impl Down {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
             Self::RateLimited => "rate_limited",
             Self::Broken => "broken",
         }

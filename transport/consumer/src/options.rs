@@ -8,8 +8,10 @@ use waxseal_content::{PhoneNumber, Text};
 pub struct Options {
     /// Our number.
     pub number: PhoneNumber,
-    /// Where the relay listens, such as `http://127.0.0.1:7000`.
+    /// Where the relay listens, such as `http://127.0.0.1:7000` or `https://relay.example`.
     pub relay_url: String,
+    /// Certificates (PEM) to trust with `https` instead of the public ones.
+    pub relay_ca: Option<Vec<u8>>,
     /// The profile name that goes with our messages.
     pub name: Option<Text>,
     /// Where the state is.
@@ -32,6 +34,7 @@ impl Options {
         Self {
             number,
             relay_url: relay_url.into(),
+            relay_ca: None,
             name: None,
             storage: Storage::Directory(state_dir.into()),
             one_time_keys: 100,
@@ -50,6 +53,12 @@ impl Options {
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(Text::new(name.into())).filter(|name| !name.is_empty());
+        self
+    }
+    /// Trusting these certificates (PEM) with `https`, and no others.
+    #[must_use]
+    pub fn trusting(mut self, relay_ca: impl Into<Vec<u8>>) -> Self {
+        self.relay_ca = Some(relay_ca.into());
         self
     }
 }

@@ -22,6 +22,9 @@ pub enum Error {
     /// The relay cannot be reached, did not answer in time, or went away. Whether it did what was asked is not known: ask again.
     #[error("the relay is unavailable")]
     Unavailable,
+    /// The relay wants a client certificate from business numbers, and none was shown.
+    #[error("the relay wants a client certificate from business numbers, and none was shown")]
+    ClientCertificate,
     /// The number is not registered with this credential.
     #[error("the relay does not know the number with this credential")]
     Unauthenticated,
@@ -89,6 +92,7 @@ impl From<Status> for Error {
         let number = |name| text(name).and_then(|text| text.parse::<u64>().ok());
         match text(wire::REASON) {
             Some(wire::REASON_PIN_MISMATCH) => return Self::PinMismatch,
+            Some(wire::REASON_CLIENT_CERTIFICATE) => return Self::ClientCertificate,
             Some(wire::REASON_TAKEN) => return Self::Taken,
             Some(wire::REASON_NOT_REGISTERED) => return Self::NotRegistered,
             Some(wire::REASON_NO_KEYS) => return Self::NoKeys,
@@ -135,7 +139,8 @@ fn certificate_problem(status: &Status) -> Option<&'static str> {
                 CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "it is for another name",
-                CertificateError::UnknownIssuer => "no CA that is trusted here has issued it",
+                // The latter: one that has the same name.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => "no CA that is trusted here has issued it",
                 _ => "it is not valid",
             });
         }

@@ -39,3 +39,5 @@ pub const REASON_STALE_EPOCH: &str = "stale-epoch";
 pub const REASON_RATE: &str = "rate";
 /// The relay takes no more registrations, connections or keys.
 pub const REASON_FULL: &str = "full";
+/// The relay wants a client certificate from business numbers, and the connection has shown none.
+pub const REASON_CLIENT_CERTIFICATE: &str = "client-certificate";

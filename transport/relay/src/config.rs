@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use waxseal_protocol::wire;
 
+use crate::tls::Tls;
+
 /// Where the relay reads the time; tests turn it.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -18,6 +20,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The folder of `relay.redb`; made when missing, readable by its owner only.
     pub state_dir: PathBuf,
+    /// How connections are encrypted; `None`: not at all.
+    pub tls: Option<Tls>,
     /// Who may replace the credential of a consumer's number that has no PIN.
     pub reregistration: Reregistration,
     /// Everything that is bounded.
@@ -27,12 +31,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// A relay with the usual limits, open re-registration and the system's clock.
+    /// A relay with the usual limits, without TLS, open re-registration and the system's clock.
     #[must_use]
     pub fn new(listen: SocketAddr, state_dir: PathBuf) -> Self {
         Self {
             listen,
             state_dir,
+            tls: None,
             reregistration: Reregistration::Open,
             limits: Limits::default(),
             clock: Arc::new(SystemTime::now),
@@ -45,6 +50,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("listen", &self.listen)
             .field("state_dir", &self.state_dir)
+            .field("tls", &self.tls)
             .field("reregistration", &self.reregistration)
             .field("limits", &self.limits)
             .finish_non_exhaustive()

@@ -24,8 +24,10 @@ mod service;
 mod shared;
 mod status;
 mod store;
+mod tls;
 mod writer;
 
 pub use config::{Clock, Config, Limits, Rate, Reregistration};
 pub use relay::{Error, Relay, Running, Stats};
 pub use store::Error as StateError;
+pub use tls::{Error as TlsError, Tls};

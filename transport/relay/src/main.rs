@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use axum::{Router, http::header, routing::get};
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
-use waxseal_relay::{Config, Relay, Reregistration, Running};
+use waxseal_relay::{Config, Relay, Reregistration, Running, Tls};
 use waxseal_telemetry::{logs, metrics};
 
 /// Forwards ciphertext between consumers and sidecars, and keeps it for who is offline.
@@ -21,6 +21,15 @@ struct Arguments {
     /// Where to keep the state.
     #[arg(long, env = "WAXSEAL_RELAY_STATE_DIR", default_value = ".waxseal/relay")]
     state_dir: PathBuf,
+    /// The certificate to show (PEM, with its chain). With it clients have to speak TLS; without it nobody can. Read again when it changes.
+    #[arg(long, env = "WAXSEAL_RELAY_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key (PEM). Read again when it changes.
+    #[arg(long, env = "WAXSEAL_RELAY_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Whose client certificates to accept (PEM). With it business numbers have to show one; consumers have none and need none.
+    #[arg(long, env = "WAXSEAL_RELAY_CLIENT_CA", value_name = "FILE", requires = "tls_certificate")]
+    client_ca: Option<PathBuf>,
     /// Where to serve /metrics and /livez; not served when absent.
     #[arg(long, env = "WAXSEAL_RELAY_ADMIN_LISTEN")]
     admin_listen: Option<SocketAddr>,
@@ -68,6 +77,9 @@ async fn main() -> anyhow::Result<()> {
     if let Some(address) = arguments.admin_listen {
         serve_admin(address, &running).await?;
     }
+    if arguments.tls_certificate.is_none() && !arguments.listen.ip().is_loopback() {
+        tracing::warn!("clients on other machines connect without TLS; see --tls-certificate");
+    }
     tracing::info!(address = %running.addr(), "the relay is ready");
     // One line for whoever started us with port 0.
     writeln!(std::io::stdout(), "listening on {}", running.addr())?;
@@ -87,6 +99,9 @@ fn config(arguments: &Arguments) -> Config {
         Who::Open => Reregistration::Open,
         Who::PinOrCredential => Reregistration::PinOrCredential,
     };
+    if let (Some(certificate), Some(key)) = (&arguments.tls_certificate, &arguments.tls_key) {
+        config.tls = Some(Tls::new(certificate.clone(), key.clone(), arguments.client_ca.clone()));
+    }
     config.limits.submit_per_second = arguments.submit_per_second;
     config.limits.queue_envelopes = arguments.queue_envelopes.unwrap_or(config.limits.queue_envelopes);
     config

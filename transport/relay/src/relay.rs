@@ -1,16 +1,19 @@
 //! Starting and stopping a relay.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_util::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpIncoming};
 use waxseal_protocol::proto::directory_server::DirectoryServer;
 use waxseal_protocol::proto::relay_server::RelayServer;
 use waxseal_protocol::wire;
@@ -19,6 +22,7 @@ use crate::config::Config;
 use crate::service::Service;
 use crate::shared::{Shared, Stage};
 use crate::store::{self, Store};
+use crate::tls;
 use crate::writer::{JOBS_WAITING, Job, Writer};
 
 /// A relay that just ended in the same process may take this long to let go of its file.
@@ -41,14 +45,17 @@ pub enum Error {
         /// The address.
         address: SocketAddr,
         /// Why not.
-        source: std::io::Error,
+        source: io::Error,
     },
+    /// The files of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] store::Error),
     /// The writer's thread cannot be started.
     #[error("cannot start the writer's thread: {0}")]
-    Thread(#[source] std::io::Error),
+    Thread(#[source] io::Error),
 }
 
 /// The relay.
@@ -64,6 +71,8 @@ impl Relay {
             address: config.listen,
             source,
         };
+        let requires_client_certificates = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        let tls = config.tls.clone().map(tls::Source::load).transpose()?;
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING);
@@ -73,7 +82,14 @@ impl Relay {
             .spawn(move || writer.run(waiting))
             .map_err(Error::Thread)?;
         let (open, all_closed) = mpsc::channel(1);
-        let server = tokio::spawn(serve(listener, Service::new(Arc::clone(&shared), open), shared.stage.subscribe()));
+        let service = Service::new(Arc::clone(&shared), open, requires_client_certificates);
+        let stage = shared.stage.subscribe();
+        let current = tls.as_ref().map(tls::Source::current);
+        let server = match current {
+            None => tokio::spawn(serve(TcpIncoming::from(listener).with_nodelay(Some(true)), service, stage)),
+            Some(current) => tokio::spawn(serve(tls::incoming(listener, current), service, stage)),
+        };
+        let tls = tls.map(|tls| tokio::spawn(tls.watch()));
         let ticks = tokio::spawn(tick(shared.jobs.clone()));
         Ok(Running {
             address,
@@ -81,6 +97,7 @@ impl Relay {
             all_closed,
             server,
             ticks,
+            tls,
             writer: Some(writer),
         })
     }
@@ -106,7 +123,11 @@ async fn load(config: Config, jobs: mpsc::Sender<Job>) -> Result<(Arc<Shared>, W
     }
 }
 
-async fn serve(listener: TcpListener, service: Service, mut stage: watch::Receiver<Stage>) {
+async fn serve<I, C>(incoming: I, service: Service, mut stage: watch::Receiver<Stage>)
+where
+    I: Stream<Item = io::Result<C>>,
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let directory = DirectoryServer::new(service.clone()).max_decoding_message_size(wire::MAX_DIRECTORY_BYTES);
     let relay = RelayServer::new(service)
         .max_decoding_message_size(wire::MAX_FRAME_BYTES)
@@ -120,7 +141,7 @@ async fn serve(listener: TcpListener, service: Service, mut stage: watch::Receiv
         .http2_max_header_list_size(wire::MAX_METADATA_BYTES)
         .add_service(directory)
         .add_service(relay)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+        .serve_with_incoming_shutdown(incoming, async move {
             let _ = stage.wait_for(|stage| *stage != Stage::Running).await;
         })
         .await;
@@ -148,6 +169,7 @@ pub struct Running {
     all_closed: mpsc::Receiver<std::convert::Infallible>,
     server: JoinHandle<()>,
     ticks: JoinHandle<()>,
+    tls: Option<JoinHandle<()>>,
     writer: Option<thread::JoinHandle<()>>,
 }
 
@@ -238,6 +260,9 @@ impl Drop for Running {
         // Ends the streams and makes the server let go of its port and its connections.
         self.shared.enter(Stage::Ended);
         self.ticks.abort();
+        if let Some(tls) = &self.tls {
+            tls.abort();
+        }
         if let Some(writer) = self.writer.take() {
             // When there is no room for it, the writer is awake and sees the stage.
             let _ = self.shared.jobs.try_send(Job::Stop);

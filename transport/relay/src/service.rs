@@ -6,8 +6,8 @@ mod stream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
-use tonic::Status;
-use tonic::metadata::MetadataMap;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::{Request, Status};
 use waxseal_protocol::{Credential, wire};
 
 use crate::account::credential_hash;
@@ -25,6 +25,8 @@ const BUCKETS: usize = 1_000_000;
 pub(crate) struct Service {
     shared: Arc<Shared>,
     limiter: Arc<Mutex<Limiter>>,
+    /// Whether business numbers have to show a client certificate.
+    requires_client_certificates: bool,
     /// Held by every message stream, so that its end can be waited for.
     open: tokio::sync::mpsc::Sender<std::convert::Infallible>,
 }
@@ -44,7 +46,11 @@ struct Caller {
 }
 
 impl Service {
-    pub(crate) fn new(shared: Arc<Shared>, open: tokio::sync::mpsc::Sender<std::convert::Infallible>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        open: tokio::sync::mpsc::Sender<std::convert::Infallible>,
+        requires_client_certificates: bool,
+    ) -> Self {
         let limiter = Limiter {
             bundle_pairs: Buckets::new(BUCKETS),
             bundle_requesters: Buckets::new(BUCKETS),
@@ -53,12 +59,14 @@ impl Service {
         Self {
             shared,
             limiter: Arc::new(Mutex::new(limiter)),
+            requires_client_certificates,
             open,
         }
     }
 
     /// Who calls. An unknown number and a wrong credential look the same.
-    fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+    fn authenticate<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let metadata = request.metadata();
         let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
         let number = text(wire::NUMBER).and_then(Number::parse);
         let credential = text(wire::AUTHORIZATION).and_then(Credential::from_bearer);
@@ -69,11 +77,27 @@ impl Service {
         let accounts = self.shared.accounts();
         let account = accounts.get(&number).filter(|account| account.has_credential(&credential_hash));
         let is_business = account.ok_or_else(status::unauthenticated)?.is_business();
+        drop(accounts);
+        if is_business {
+            self.check_client_certificate(request)?;
+        }
         Ok(Caller {
             number,
             credential_hash,
             is_business,
         })
+    }
+
+    /// Whether somebody who acts for a business number has shown what they have to. A certificate that is there has been verified.
+    fn check_client_certificate<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let connection = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
+        let has_certificate = connection
+            .and_then(TlsConnectInfo::peer_certs)
+            .is_some_and(|chain| !chain.is_empty());
+        match has_certificate || !self.requires_client_certificates {
+            true => Ok(()),
+            false => Err(status::no_client_certificate()),
+        }
     }
 
     /// Hands a job to the writer and waits for its answer, which comes when it is durable.

@@ -16,6 +16,14 @@ pub(crate) fn unauthenticated() -> Status {
     Status::unauthenticated("no such registration")
 }
 
+pub(crate) fn no_client_certificate() -> Status {
+    with_reason(
+        Code::PermissionDenied,
+        "business numbers have to show a client certificate",
+        wire::REASON_CLIENT_CERTIFICATE,
+    )
+}
+
 pub(crate) fn malformed() -> Status {
     Status::invalid_argument("malformed")
 }

@@ -234,6 +234,7 @@ pub(super) const fn retry_after(error: &waxseal_protocol::Error) -> Option<Durat
 pub(super) const fn down(error: Option<&waxseal_protocol::Error>) -> Down {
     match error {
         Some(waxseal_protocol::Error::Unavailable) => Down::Unreachable,
+        Some(waxseal_protocol::Error::Certificate(_)) => Down::Untrusted,
         Some(waxseal_protocol::Error::RateLimited { .. }) => Down::RateLimited,
         _ => Down::Broken,
     }

@@ -22,11 +22,15 @@ const SIGNATURE_BYTES: std::ops::RangeInclusive<usize> = 1..=256;
 #[tonic::async_trait]
 impl Directory for Service {
     async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
+        let certificate = self.check_client_certificate(&request);
         let request = request.into_inner();
         let number = Number::parse(&request.number).ok_or_else(|| status::invalid("number"))?;
         let role = request.role();
         if role == Role::Unspecified {
             return Err(status::invalid("role"));
+        }
+        if role == Role::Business || self.existing(number).as_ref().is_some_and(Account::is_business) {
+            certificate?;
         }
         let credential: [u8; 32] = request.credential.as_ref().try_into().map_err(|_| status::invalid("credential"))?;
         if !IDENTITY_KEY_BYTES.contains(&request.identity_key.len()) {
@@ -62,7 +66,7 @@ impl Directory for Service {
     async fn deregister(&self, request: Request<DeregisterRequest>) -> Result<Response<DeregisterResponse>, Status> {
         let Caller {
             number, credential_hash, ..
-        } = self.authenticate(request.metadata())?;
+        } = self.authenticate(&request)?;
         let pin = self.pin(number, &request.get_ref().pin, self.existing(number).as_ref())?;
         let job = |reply| Job::Deregister {
             number,
@@ -77,7 +81,7 @@ impl Directory for Service {
     async fn publish_keys(&self, request: Request<PublishKeysRequest>) -> Result<Response<KeyCounts>, Status> {
         let Caller {
             number, credential_hash, ..
-        } = self.authenticate(request.metadata())?;
+        } = self.authenticate(&request)?;
         let keys = Box::new(request.into_inner());
         check_keys(&keys, self.shared.limits.one_time_keys)?;
         let counts = self
@@ -92,12 +96,12 @@ impl Directory for Service {
     }
 
     async fn count_keys(&self, request: Request<CountKeysRequest>) -> Result<Response<KeyCounts>, Status> {
-        let Caller { number, .. } = self.authenticate(request.metadata())?;
+        let Caller { number, .. } = self.authenticate(&request)?;
         Ok(Response::new(self.ask(|reply| Job::Count { number, reply }).await??))
     }
 
     async fn fetch_bundle(&self, request: Request<FetchBundleRequest>) -> Result<Response<Bundle>, Status> {
-        let caller = self.authenticate(request.metadata())?;
+        let caller = self.authenticate(&request)?;
         let number = Number::parse(&request.get_ref().number).ok_or_else(|| status::invalid("number"))?;
         self.allow_bundle(&caller, number)?;
         Ok(Response::new(self.ask(|reply| Job::Fetch { number, reply }).await??))

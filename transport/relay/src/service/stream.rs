@@ -26,7 +26,7 @@ impl Relay for Service {
     type ConnectStream = ReceiverStream<Result<FromRelay, Status>>;
 
     async fn connect(&self, request: Request<Streaming<ToRelay>>) -> Result<Response<Self::ConnectStream>, Status> {
-        let caller = self.authenticate(request.metadata())?;
+        let caller = self.authenticate(&request)?;
         let terminator = request.metadata().get(wire::TERMINATOR).and_then(|value| value.to_str().ok());
         let terminator = terminator
             .and_then(|text| hex::decode(text).ok())

@@ -14,3 +14,4 @@ mod limits;
 mod registration;
 mod streams;
 mod support;
+mod tls;

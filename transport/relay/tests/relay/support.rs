@@ -92,6 +92,12 @@ impl TestRelay {
         self.running = Some(Relay::start(self.config.clone()).await.unwrap());
     }
 
+    /// Starts it again on the same folder with another configuration.
+    pub(crate) async fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.restart().await;
+    }
+
     pub(crate) async fn consumer(&self, number: &str) -> Person {
         Person::register(self.client(), number, Role::Consumer, None).await
     }
