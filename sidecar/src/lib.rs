@@ -18,6 +18,7 @@ pub mod api;
 pub mod config;
 pub mod conversation;
 pub mod custody;
+mod erase;
 pub mod message;
 pub mod metrics;
 pub mod number;
@@ -28,5 +29,6 @@ mod sidecar;
 pub mod transport;
 pub mod webhook;
 
+pub use erase::{Erased, Step, erase};
 pub use serving::Serving;
 pub use sidecar::{Error, Running, Sidecar};
