@@ -30,6 +30,14 @@ pub fn faults(region: &DataRegion) -> Vec<Fault> {
             "must have 1 to 16 labels; leave `placement` out if every node is in the region",
         );
     }
+    if spec.key_management.is_some() {
+        // Whoever declares it counts on it.
+        check.wrong(
+            "spec.keyManagement",
+            "must not be set yet: this release does not wrap keys, and running numbers without what was asked for would be worse than not \
+             running them; encrypt Secrets in etcd instead",
+        );
+    }
     if let Some(redis) = &spec.redis {
         check.url("spec.redis.url", &redis.url, &["redis://", "rediss://"]);
         if let Some(secret) = &redis.credentials_secret_ref {

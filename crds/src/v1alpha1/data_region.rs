@@ -51,11 +51,11 @@ pub struct DataRegionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RedisEndpoint")]
     pub redis: Option<RedisEndpoint>,
-    /// The region's store for media, any S3 endpoint.
+    /// The region's store for media, any S3 endpoint. Not used yet: media is not there yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "MediaStore")]
     pub media_store: Option<MediaStore>,
-    /// The key service that wraps the keys of the region's numbers.
+    /// The key service that wraps the keys of the region's numbers. Must not be set yet: the operator refuses to run numbers without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "KeyManagement")]
     pub key_management: Option<KeyManagement>,
@@ -215,12 +215,12 @@ pub struct Resources {
     /// The memory that is set aside, as `64Mi`; 64Mi when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 20))]
-    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]+(\\.[0-9]+)?([KMGT]i?)?$')").message("must be an amount of memory, for example '128Mi' or '1Gi'"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]+(\\.[0-9]+)?([KMGT]i|[kMGT])?$')").message("must be an amount of memory, for example '128Mi' or '1Gi'"))]
     pub memory_request: Option<String>,
     /// The memory that is not exceeded; 256Mi when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 20))]
-    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]+(\\.[0-9]+)?([KMGT]i?)?$')").message("must be an amount of memory, for example '128Mi' or '1Gi'"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]+(\\.[0-9]+)?([KMGT]i|[kMGT])?$')").message("must be an amount of memory, for example '128Mi' or '1Gi'"))]
     pub memory_limit: Option<String>,
 }
 

@@ -2,7 +2,9 @@ use std::{fmt::Write as _, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use waxseal_crds::v1alpha1::{Autoscaling, BusinessPhoneNumberStatus, Durability, HttpRoute, NoStorage, Resources, SidecarSettings};
+use waxseal_crds::v1alpha1::{
+    Autoscaling, BusinessPhoneNumberStatus, Durability, HttpRoute, KeyManagement, NoStorage, Resources, SidecarSettings,
+};
 
 use super::*;
 use crate::{
@@ -223,6 +225,15 @@ fn every_fault_says_what_is_allowed() {
                 region.spec.redis.as_mut().unwrap().url = "redis://user:secret@cache".to_owned();
                 region.spec.relay.as_mut().unwrap().url = "https://".to_owned();
                 region.spec.relay.as_mut().unwrap().ca_bundle = Some("certificate".to_owned());
+            }),
+        ),
+        (
+            "region that wants keys wrapped",
+            with_region(plain(), |region| {
+                region.spec.key_management = Some(KeyManagement {
+                    endpoint: "https://keys".to_owned(),
+                    key_name: "numbers".to_owned(),
+                });
             }),
         ),
         (
