@@ -10,12 +10,13 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
 };
 use waxseal_harness::kubernetes::{ControlPlane, Kubectl, Node, node, program};
@@ -185,6 +186,45 @@ spec:
     assert_eq!(fetch(&at, "/").await, "imported");
     assert_eq!(pod["spec"]["nodeName"], node::NAME);
     kubectl.run(&["exec", "imported", "--", "/imported", "no port"]).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_killed_process() {
+    let program = std::env::current_exe()
+        .unwrap()
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("waxseal-cluster-up");
+    assert!(
+        program.is_file(),
+        "{} is missing: cargo build -p waxseal-harness",
+        program.display()
+    );
+    let mut starter = tokio::process::Command::new(program)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(starter.stdout.take().unwrap()).lines();
+    let kubeconfig = tokio::time::timeout(2 * PATIENCE, async {
+        loop {
+            let line = lines.next_line().await.unwrap().expect("it ended early");
+            if let Some(path) = line.strip_prefix("export KUBECONFIG=") {
+                return PathBuf::from(path);
+            }
+        }
+    });
+    let kubeconfig = kubeconfig.await.unwrap();
+    let folder = kubeconfig.parent().unwrap();
+    assert!(processes_of(folder).len() > 8);
+    starter.kill().await.unwrap();
+    let end = Instant::now() + PATIENCE;
+    while folder.exists() {
+        assert!(Instant::now() < end, "{:?}", processes_of(folder));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(processes_of(folder), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use super::programs;
+
 const POLL: Duration = Duration::from_millis(30);
 const TAIL_LINES: usize = 25;
 
@@ -47,6 +49,7 @@ impl Component {
             .args(&self.args)
             .current_dir(&self.folder)
             .env_remove("KUBECONFIG")
+            .env("PATH", programs::search_path()?)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

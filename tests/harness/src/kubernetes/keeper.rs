@@ -18,6 +18,7 @@ const POLL: Duration = Duration::from_millis(10);
 /// mounted is not removed: what is mounted there may be somebody else's.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM QUIT
+PATH=$PATH:/usr/sbin:/sbin
 cat >/dev/null
 is_ours() {
     if [ -d /proc/self ]; then grep -qsaF -- "$FOLDER/" "/proc/$1/cmdline"; else ps -o args= -p "$1" | grep -qF -- "$FOLDER/"; fi
@@ -32,7 +33,7 @@ for path in "$FOLDER"/pids/*; do
     while is_ours "$pid" && [ "$tries" -gt 0 ]; do sleep 0.05; tries=$((tries - 1)); done
 done
 if [ -f "$FOLDER/after.sh" ]; then . "$FOLDER/after.sh"; fi
-if [ -n "$KEEP" ] || [ -f "$FOLDER/keep" ]; then exit 0; fi
+if [ -n "$KEEP" ]; then exit 0; fi
 if grep -qsF -- " $FOLDER/" /proc/self/mounts; then exit 1; fi
 rm -rf -- "$FOLDER"
 "#;

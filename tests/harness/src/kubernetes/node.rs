@@ -102,6 +102,7 @@ impl Node {
         let mut command = Command::new("sh");
         command
             .arg(script)
+            .env("PATH", programs::search_path()?)
             .env("NODE", &node.folder)
             .env("LINK", link)
             .env("CGROUP", cgroup)

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -41,7 +42,18 @@ pub fn find(name: &str) -> Result<PathBuf> {
 
 /// A program on PATH, or where Debian has programs of the administrator.
 pub(super) fn on_path(name: &str) -> Option<PathBuf> {
+    folders().map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+/// The same as a PATH, for what a program itself starts.
+pub(super) fn search_path() -> Result<OsString> {
+    Ok(env::join_paths(folders())?)
+}
+
+fn folders() -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let mut folders = env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from));
-    folders.find_map(|dir| Some(dir.join(name)).filter(|path| path.is_file()))
+    let listed: Vec<PathBuf> = env::split_paths(&path).collect();
+    listed
+        .into_iter()
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
 }

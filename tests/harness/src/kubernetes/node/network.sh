@@ -13,9 +13,12 @@ inside sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 ip route add "$WHOLE" via "$ADDRESS" dev "$LINK"
 
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+    for controller in cpu cpuset hugetlb memory pids; do
+        echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null || true
+    done
     mkdir "/sys/fs/cgroup/$CGROUP"
     for controller in $(cat "/sys/fs/cgroup/$CGROUP/cgroup.controllers"); do
-        echo "+$controller" >"/sys/fs/cgroup/$CGROUP/cgroup.subtree_control" || true
+        echo "+$controller" >"/sys/fs/cgroup/$CGROUP/cgroup.subtree_control" 2>/dev/null || true
     done
 else
     for hierarchy in /sys/fs/cgroup/*/; do
