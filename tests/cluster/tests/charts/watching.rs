@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::{EVERYTHING, of_kinds, render};
 
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
 /// Where the metrics of a program are registered.
 const SOURCES: [(&str, &str); 3] = [
     ("waxseal_operator_", "operator/src/metrics.rs"),
@@ -29,10 +31,9 @@ async fn every_metric_that_is_asked_for_is_registered() {
         .collect::<String>();
     let asked = metrics(&asked);
     assert!(asked.len() > 20, "{asked:?}");
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     for metric in asked {
         let (prefix, source) = SOURCES.iter().find(|(prefix, _)| metric.starts_with(prefix)).expect(metric);
-        let source = fs::read_to_string(root.join(source)).unwrap();
+        let source = fs::read_to_string(Path::new(ROOT).join(source)).unwrap();
         let name = metric.trim_start_matches(prefix);
         let plain = ["_total", "_bucket"]
             .iter()
@@ -47,9 +48,12 @@ async fn alerts_say_what_to_do() {
     let groups = of_kinds(&objects, &["PrometheusRule"])[0]["spec"]["groups"].as_array().unwrap();
     let rules: Vec<&Value> = groups.iter().flat_map(|group| group["rules"].as_array().unwrap()).collect();
     assert!(rules.len() >= 10);
+    let runbook = fs::read_to_string(Path::new(ROOT).join("docs/operations.md")).unwrap();
     let mut names = BTreeSet::new();
     for rule in rules {
-        assert!(names.insert(rule["alert"].as_str().unwrap()));
+        let name = rule["alert"].as_str().unwrap();
+        assert!(names.insert(name));
+        assert!(runbook.contains(&format!("\n#### {name}\n")), "{name} is not in docs/operations.md");
         assert!(["warning", "critical"].contains(&rule["labels"]["severity"].as_str().unwrap()));
         for annotation in ["summary", "description", "runbook_url"] {
             assert!(rule["annotations"][annotation].as_str().unwrap().len() > 10, "{rule}");
