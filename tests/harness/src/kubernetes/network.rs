@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, TryLockError},
     net::Ipv4Addr,
+    path::Path,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -19,8 +20,11 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn reserve() -> Result<Self> {
-        let folder = tools::cache_dir()?.join("networks");
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Self::reserve_in(&tools::cache_dir()?.join("networks"))
+    }
+
+    fn reserve_in(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
         for block in BLOCKS.filter(|block| !is_routed(*block, &routes)) {
             let lock = File::options()
@@ -102,11 +106,13 @@ mod tests {
 
     #[test]
     fn two_clusters_have_different_networks() {
-        let (one, other) = (Network::reserve().unwrap(), Network::reserve().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let reserve = || Network::reserve_in(folder.path()).unwrap();
+        let (one, other) = (reserve(), reserve());
         assert_ne!(one.whole(), other.whole());
         let block = one.block;
         drop(one);
-        assert_eq!(Network::reserve().unwrap().block, block);
+        assert_eq!(reserve().block, block);
     }
 
     #[test]
