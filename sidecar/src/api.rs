@@ -32,7 +32,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 use self::{
     auth::{Everyone, Presented, Tokens},
@@ -42,10 +42,12 @@ use self::{
 };
 use crate::message::Engine;
 
-pub use self::server::serve;
+pub use self::server::{Handler, serve};
 
-type Request = http::Request<Incoming>;
-type Response = http::Response<Full<Bytes>>;
+/// A request as it comes from a connection.
+pub type Request = http::Request<Incoming>;
+/// An answer; none is large.
+pub type Response = http::Response<Full<Bytes>>;
 
 /// The version answered to requests that name none: the one whose reference this port follows.
 const VERSION: &str = "v23.0";
@@ -136,10 +138,11 @@ impl<E: Engine> Api<E> {
         self
     }
 
-    async fn handle(&self, request: Request) -> Response {
+    /// Answers one request, whatever it says.
+    pub async fn answer<B: Body<Data = Bytes> + Send + Unpin>(&self, request: http::Request<B>) -> Response {
         let (parts, body) = request.into_parts();
         let (version, route) = route::parse(parts.uri.path());
-        let mut response = match self.dispatch(&parts, route, body).await {
+        let response = match self.dispatch(&parts, route, body).await {
             Ok(response) => response,
             Err(error) => {
                 let counter = if error.status.is_server_error() {
@@ -151,11 +154,15 @@ impl<E: Engine> Api<E> {
                 error.into_response()
             }
         };
-        response.headers_mut().insert(FACEBOOK_API_VERSION, version_header(version));
-        response
+        versioned(response, version)
     }
 
-    async fn dispatch(&self, parts: &http::request::Parts, route: Route<'_>, body: Incoming) -> Result<Response, GraphError> {
+    async fn dispatch<B: Body<Data = Bytes> + Send + Unpin>(
+        &self,
+        parts: &http::request::Parts,
+        route: Route<'_>,
+        body: B,
+    ) -> Result<Response, GraphError> {
         match (route, &parts.method) {
             (Route::Messages(id), &Method::POST) => {
                 let engine = self.authorize(parts, id)?;
@@ -213,6 +220,28 @@ fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
     let kind = HeaderValue::from_static("application/json; charset=UTF-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
+}
+
+fn versioned(mut response: Response, version: Option<&str>) -> Response {
+    response.headers_mut().insert(FACEBOOK_API_VERSION, version_header(version));
+    response
+}
+
+/// The answer to a request that no replica can take now: for whoever holds requests before there is an [`Api`].
+#[cfg(feature = "kubernetes")]
+pub(crate) fn unavailable(path: &str) -> Response {
+    versioned(GraphError::no_owner().into_response(), route::parse(path).0)
+}
+
+/// Reads a body as [`Api`] would.
+///
+/// # Errors
+/// The answer, if it is too large, too slow or broken off.
+#[cfg(feature = "kubernetes")]
+pub(crate) async fn read_body<B: Body<Data = Bytes> + Send + Unpin>(path: &str, body: B, limits: &Limits) -> Result<Bytes, Box<Response>> {
+    body::read(body, limits.body_bytes, limits.body)
+        .await
+        .map_err(|error| Box::new(versioned(error.into_response(), route::parse(path).0)))
 }
 
 fn version_header(version: Option<&str>) -> HeaderValue {

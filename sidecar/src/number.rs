@@ -47,7 +47,7 @@ mod retention;
 mod status;
 
 pub use hooks::{WebhookResult, WebhookState};
-pub use status::Status;
+pub use status::{Status, Waiting};
 
 /// Events waiting for one lane; the link is not read further while a lane is full.
 const LANE_EVENTS: usize = 512;
@@ -82,6 +82,8 @@ pub struct Number {
     transport: Arc<dyn Transport>,
     hooks: Arc<hooks::Hooks>,
     linked: AtomicBool,
+    /// Whether the transport has answered that it does not accept the number.
+    refused: AtomicBool,
     /// In whose name the number is linked: above every epoch the transport has seen.
     epoch: AtomicU64,
     /// Whether the store has lost what was kept in it, the private halves of published one-time keys among it.
@@ -183,6 +185,7 @@ impl Number {
             transport,
             hooks,
             linked: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             epoch: AtomicU64::new(epoch),
             lost: AtomicBool::new(lost),
             publishing: tokio::sync::Mutex::new(()),
@@ -230,6 +233,12 @@ impl Number {
     #[must_use]
     pub fn is_linked(&self) -> bool {
         self.linked.load(Ordering::Relaxed)
+    }
+
+    /// Whether the transport answers and does not accept the number: its PIN is wrong, or another has registered it.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Whether webhooks can be delivered; `None` when the number has no webhook.
@@ -297,6 +306,17 @@ impl Engine for Number {
             ..self.facts.clone()
         }
     }
+}
+
+/// Whether addresses and certificates can be used; nothing is reached.
+///
+/// # Errors
+/// What is wrong.
+#[cfg(feature = "kubernetes")]
+pub(crate) fn check(config: &config::Number, relay_url: &str, relay_tls: &Tls) -> Result<(), Error> {
+    RelayAccount::new(relay_url, relay_tls, &config.phone_number, [0; 32], config.pin.clone()).map_err(Error::Relay)?;
+    hooks::Hooks::new(config.webhook.as_ref(), config.app_secret.reveal(), SystemTime::now())?;
+    Ok(())
 }
 
 /// A lane as it was claimed.

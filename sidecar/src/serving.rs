@@ -45,6 +45,18 @@ pub async fn open_store(config: &Config) -> Result<Store, waxseal_store::Error> 
     }
 }
 
+/// Whether addresses and certificates are such that the numbers could be started with them; nothing is reached.
+///
+/// # Errors
+/// What is wrong.
+#[cfg(feature = "kubernetes")]
+pub(crate) fn check(config: &Config) -> Result<(), number::Error> {
+    for number in &config.numbers {
+        number::check(number, &config.relay_url, &config.relay_tls)?;
+    }
+    Ok(())
+}
+
 /// The numbers of a configuration at work.
 pub struct Serving {
     api: Arc<Api<Number>>,
@@ -126,9 +138,9 @@ impl Serving {
             for number in &self.numbers {
                 while number.is_linked()
                     && number
-                        .status()
+                        .waiting()
                         .await
-                        .is_ok_and(|status| status.waiting_outbound + status.unacknowledged > 0)
+                        .is_ok_and(|waiting| waiting.outbound + waiting.unacknowledged > 0)
                 {
                     tokio::time::sleep(DRAIN_POLL).await;
                 }

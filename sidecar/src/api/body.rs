@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 
 use super::GraphError;
@@ -18,7 +18,7 @@ const DRAIN_BYTES: usize = 8 << 20;
 ///
 /// # Errors
 /// HTTP 413, 408 or 400, each with a Graph error.
-pub(super) async fn read(mut body: Incoming, limit_bytes: usize, time: Duration) -> Result<Bytes, GraphError> {
+pub(super) async fn read<B: Body<Data = Bytes> + Unpin>(mut body: B, limit_bytes: usize, time: Duration) -> Result<Bytes, GraphError> {
     let deadline = Instant::now() + time;
     if body.size_hint().lower() > limit_bytes as u64 {
         return Err(refuse(body, 0, limit_bytes, deadline).await);
@@ -49,7 +49,7 @@ pub(super) async fn read(mut body: Incoming, limit_bytes: usize, time: Duration)
     Ok(if more.is_empty() { whole } else { more.freeze() })
 }
 
-async fn refuse(mut body: Incoming, mut length: usize, limit_bytes: usize, deadline: Instant) -> GraphError {
+async fn refuse<B: Body<Data = Bytes> + Unpin>(mut body: B, mut length: usize, limit_bytes: usize, deadline: Instant) -> GraphError {
     while length < DRAIN_BYTES {
         match timeout_at(deadline, body.frame()).await {
             Ok(Some(Ok(frame))) => length += frame.data_ref().map_or(0, Bytes::len),

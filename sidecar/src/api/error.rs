@@ -121,6 +121,16 @@ impl GraphError {
         error
     }
 
+    /// 131016 with HTTP 503: no replica of the number can take requests.
+    #[cfg(feature = "kubernetes")]
+    pub(super) fn no_owner() -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, 131_016, "(#131016) Service unavailable")
+            .details("No replica of this phone number can take the request now. Nothing is lost; repeat it, best with an Idempotency-Key.");
+        error.transient = true;
+        error.retry_after_s = Some(1);
+        error
+    }
+
     /// 2500: no such path.
     pub(super) fn unknown_path() -> Self {
         Self::new(StatusCode::BAD_REQUEST, 2500, "Unknown path components")

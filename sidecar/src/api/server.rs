@@ -10,8 +10,27 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::Api;
+use super::{Api, Limits, Request, Response};
 use crate::message::Engine;
+
+/// Answers the requests of a port.
+pub trait Handler: Send + Sync + 'static {
+    /// Bounds of the port.
+    fn limits(&self) -> Limits;
+
+    /// Answers one request, whatever it says.
+    fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
+}
+
+impl<E: Engine> Handler for Api<E> {
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn handle(&self, request: Request) -> impl Future<Output = Response> + Send {
+        self.answer(request)
+    }
+}
 
 /// How long the loop waits when the process has no file left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -19,11 +38,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves the port until `shutdown` is cancelled, then lets every request in flight finish. Idle connections are closed at once.
 ///
 /// Dropping the future ends the connections where they are: that is how a caller puts a limit to the finishing.
-pub async fn serve<E: Engine>(listener: TcpListener, api: Arc<Api<E>>, shutdown: CancellationToken) {
+pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, shutdown: CancellationToken) {
+    let limits = handler.limits();
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let room = connections.len() < api.limits.connections;
+        let room = connections.len() < limits.connections;
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(_) = connections.join_next(), if !room => {}
@@ -31,7 +51,7 @@ pub async fn serve<E: Engine>(listener: TcpListener, api: Arc<Api<E>>, shutdown:
                 Ok((stream, _)) => {
                     // Answers are small and written whole.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(stream, Arc::clone(&api), shutdown.clone()));
+                    connections.spawn(connection(stream, limits, Arc::clone(&handler), shutdown.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(kind = ?error.kind(), "cannot accept a connection");
@@ -44,11 +64,10 @@ pub async fn serve<E: Engine>(listener: TcpListener, api: Arc<Api<E>>, shutdown:
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection<E: Engine>(stream: tokio::net::TcpStream, api: Arc<Api<E>>, shutdown: CancellationToken) {
-    let limits = api.limits;
+async fn connection<H: Handler>(stream: tokio::net::TcpStream, limits: Limits, handler: Arc<H>, shutdown: CancellationToken) {
     let service = service_fn(move |request| {
-        let api = Arc::clone(&api);
-        async move { Ok::<_, Infallible>(api.handle(request).await) }
+        let handler = Arc::clone(&handler);
+        async move { Ok::<_, Infallible>(handler.handle(request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

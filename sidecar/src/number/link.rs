@@ -40,6 +40,8 @@ pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
             ended = session(&number) => ended,
         };
         linked_before |= number.linked.swap(false, Ordering::Relaxed);
+        let is_refused = matches!(ended, Err(Error::PinMismatch | Error::Taken | Error::ClientCertificate));
+        number.refused.store(is_refused, Ordering::Relaxed);
         match ended {
             Ok(()) => tracing::info!("the link to the relay was closed; linking again"),
             Err(Error::StaleEpoch { highest }) if !linked_before && highest < HIGHEST_EPOCH => match raise_epoch(&number, highest).await {
@@ -52,6 +54,10 @@ pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
             }
             Err(error @ (Error::PinMismatch | Error::Taken)) => {
                 tracing::error!(%error, "the relay does not accept this number; check its PIN, or deregister it where it was registered");
+                pause = LONGEST_PAUSE;
+            }
+            Err(error @ Error::ClientCertificate) => {
+                tracing::error!(%error, "the relay does not accept this number without a certificate");
                 pause = LONGEST_PAUSE;
             }
             Err(error) => tracing::warn!(%error, "no link to the relay; trying again"),
@@ -96,6 +102,7 @@ async fn session(number: &Arc<Number>) -> Result<(), Error> {
     }
     drop(emit);
     number.linked.store(true, Ordering::Relaxed);
+    number.refused.store(false, Ordering::Relaxed);
     number.shared.metrics.linked.inc();
     let ended = tokio::select! {
         ended = read(number, outgoing.as_ref(), incoming.as_mut()) => ended,

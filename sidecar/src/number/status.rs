@@ -44,7 +44,33 @@ pub struct Status {
     pub identity_fingerprint: String,
 }
 
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Messages accepted and not encrypted yet.
+    pub outbound: u64,
+    /// Envelopes the relay has not accepted yet.
+    pub unacknowledged: u64,
+    /// Events the business has not acknowledged yet.
+    pub webhooks: u64,
+}
+
 impl Number {
+    /// Counts what waits; costs less than the whole [`Self::status`].
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn waiting(&self) -> Result<Waiting, waxseal_store::Error> {
+        let names = &self.shared.names;
+        let mut waiting = Waiting::default();
+        for lane in 0..LANES {
+            waiting.outbound += self.store.queue_len(&names.accepted(lane)).await?;
+            waiting.unacknowledged += self.store.queue_len(&names.outbox(lane)).await?;
+            waiting.webhooks += self.store.queue_len(&names.events(lane)).await?;
+        }
+        Ok(waiting)
+    }
+
     /// Reads the state of the number.
     ///
     /// # Errors
@@ -52,12 +78,10 @@ impl Number {
     pub async fn status(&self) -> Result<Status, waxseal_store::Error> {
         let names = &self.shared.names;
         let now = Moment::of(SystemTime::now());
-        let (mut outbound, mut outbox, mut webhooks, mut oldest_ms) = (0, 0, 0, None::<u64>);
+        let waiting = self.waiting().await?;
+        let mut oldest_ms = None::<u64>;
         for lane in 0..LANES {
             let (accepted, events) = (names.accepted(lane), names.events(lane));
-            outbound += self.store.queue_len(&accepted).await?;
-            outbox += self.store.queue_len(&names.outbox(lane)).await?;
-            webhooks += self.store.queue_len(&events).await?;
             if let Some((_, sealed)) = self.store.range(&accepted, EntryId::ZERO, 1).await?.pop() {
                 let job: Option<Job> = core::open(&self.shared, Class::Message, &accepted, &sealed);
                 oldest_ms = older(oldest_ms, job.as_ref().and_then(accept::sent_at_ms));
@@ -76,9 +100,9 @@ impl Number {
             display_name: self.facts.display_name.clone(),
             linked: self.is_linked(),
             webhook_verified: self.webhook_verified(),
-            waiting_outbound: outbound,
-            unacknowledged: outbox,
-            waiting_webhooks: webhooks,
+            waiting_outbound: waiting.outbound,
+            unacknowledged: waiting.unacknowledged,
+            waiting_webhooks: waiting.webhooks,
             sessions: sessions.keys,
             oldest_message_age_seconds: oldest_ms.map(|ms| now.ms.saturating_sub(ms) / 1000),
             next_expiry_seconds: all.soonest_expiry.as_ref().map(Duration::as_secs),

@@ -36,15 +36,30 @@ pub struct Plan {
     pub config: Config,
 }
 
+/// What a configuration is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To serve the number.
+    Serve,
+    /// To erase it: what only serving needs may be gone already.
+    Erase,
+}
+
 /// Makes a configuration of the files.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
-pub fn plan(files: &Files, place: &Place, custody: impl FnOnce(&PodConfig) -> CustodyLocation) -> Result<Plan, Vec<SidecarProblem>> {
+pub fn plan(
+    files: &Files,
+    place: &Place,
+    purpose: Purpose,
+    custody: impl FnOnce(&PodConfig) -> CustodyLocation,
+) -> Result<Plan, Vec<SidecarProblem>> {
     let declared = declared(files).map_err(|problem| vec![problem])?;
     let mut reader = Reader {
         files,
         declared: &declared,
+        purpose,
         problems: Vec::new(),
     };
     let config = reader.config(place, custody);
@@ -69,6 +84,7 @@ fn declared(files: &Files) -> Result<PodConfig, SidecarProblem> {
 struct Reader<'a> {
     files: &'a Files,
     declared: &'a PodConfig,
+    purpose: Purpose,
     problems: Vec<SidecarProblem>,
 }
 
@@ -99,6 +115,26 @@ impl Reader<'_> {
         let digits = |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(&declared.phone_number_id, 15) {
             self.problem("phoneNumberId is not 1 to 15 digits");
+        }
+        if self.purpose == Purpose::Erase {
+            // The relay wants to see it, if the number has one; nobody else does.
+            let pin = match self.files.secrets.contains_key(path::PIN) {
+                true => self.checked(path::PIN, secret::pin_fault),
+                false => Some(Secret::from("")),
+            };
+            return Some(Number {
+                phone_number: phone_number.ok()?,
+                phone_number_id: declared.phone_number_id.clone(),
+                waba_id: declared.business_account_id.clone(),
+                display_name: declared.display_name.clone(),
+                pin: pin?,
+                tokens: Vec::new(),
+                app_secret: Secret::from(""),
+                webhook: None,
+                retention: Retention::NoStorage,
+                deletion: Deletion::OnDelivery,
+                custody: custody(declared),
+            });
         }
         let pin = self.checked(path::PIN, secret::pin_fault);
         let app_secret = self.text(path::APP_SECRET, &secret::APP_SECRET_LENGTH);

@@ -23,7 +23,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::AbortHandle,
     time::Instant,
 };
@@ -92,9 +92,10 @@ pub struct Ownership {
     task: AbortHandle,
 }
 
-enum Order {
-    Leave,
-    StandBack,
+/// The answer to an order: the number has been given back, or there was nothing to give back.
+struct Order {
+    for_good: bool,
+    done: oneshot::Sender<()>,
 }
 
 /// Where things are written.
@@ -148,6 +149,7 @@ impl Ownership {
             beat: 0,
             owner: None,
             announced: None,
+            left: None,
             leaving: false,
         };
         let task = tokio::spawn(task.run()).abort_handle();
@@ -190,12 +192,19 @@ impl Ownership {
 
     /// Gives the number back for good; it must have been stopped. Goes on looking who owns it.
     pub async fn leave(&self) {
-        let _ = self.orders.send(Order::Leave).await;
+        self.give_back(true).await;
     }
 
     /// Gives the number back because it cannot be served here, and takes it again after a while, if nobody else does.
     pub async fn stand_back(&self) {
-        let _ = self.orders.send(Order::StandBack).await;
+        self.give_back(false).await;
+    }
+
+    async fn give_back(&self, for_good: bool) {
+        let (done, is_done) = oneshot::channel();
+        if self.orders.send(Order { for_good, done }).await.is_ok() {
+            let _ = is_done.await;
+        }
     }
 
     /// Who waits for the number: the process, and where it is.
@@ -236,6 +245,8 @@ struct Task {
     /// When this process last wrote that it waits.
     announced: Option<Instant>,
     leaving: bool,
+    /// Who waits for the number to be given back.
+    left: Option<oneshot::Sender<()>>,
 }
 
 impl Task {
@@ -243,6 +254,9 @@ impl Task {
         loop {
             let next = self.machine.next(self.origin.elapsed());
             self.tell();
+            if self.left.is_some() && !self.machine.is_giving_back() {
+                self.left.take().map(|left| left.send(()));
+            }
             match next {
                 Next::Ask(step) => {
                     let sent = self.origin.elapsed();
@@ -260,11 +274,16 @@ impl Task {
                         () = tokio::time::sleep_until(until) => {}
                         () = self.look.notified() => self.machine.look(self.origin.elapsed()),
                         order = self.orders.recv() => match order {
-                            Some(Order::Leave) => {
-                                self.leaving = true;
-                                self.machine.leave(self.origin.elapsed());
+                            Some(order) => {
+                                let now = self.origin.elapsed();
+                                if order.for_good {
+                                    self.leaving = true;
+                                    self.machine.leave(now);
+                                } else {
+                                    self.machine.stand_back(now);
+                                }
+                                self.left = Some(order.done);
                             }
-                            Some(Order::StandBack) => self.machine.stand_back(self.origin.elapsed()),
                             // Nobody is there any more.
                             None => return,
                         }

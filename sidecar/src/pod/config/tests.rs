@@ -60,12 +60,16 @@ fn files() -> Files {
 }
 
 fn planned(files: &Files) -> Result<Plan, Vec<SidecarProblem>> {
+    planned_to(Purpose::Serve, files)
+}
+
+fn planned_to(purpose: Purpose, files: &Files) -> Result<Plan, Vec<SidecarProblem>> {
     let place = Place {
         api_listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
         admin_listen: SocketAddr::from(([0, 0, 0, 0], 9090)),
         source_url: "s".to_owned(),
     };
-    plan(files, &place, |declared| {
+    plan(files, &place, purpose, |declared| {
         CustodyLocation::File(PathBuf::from(&declared.keys_secret))
     })
 }
@@ -216,6 +220,19 @@ fn without_credentials_the_url_is_what_was_declared() {
     files.config = Some(format!("{}{}", &YAML[..at], &YAML[end..]).into_bytes());
     let plan = planned(&files).unwrap_or_else(|problems| panic!("{problems:?}"));
     assert!(matches!(&plan.config.store, StoreLocation::Redis(url) if url.reveal() == "rediss://redis.example:6380/3"));
+}
+
+#[test]
+fn to_erase_a_number_only_the_ways_to_its_state_are_needed() {
+    let mut files = files();
+    files
+        .secrets
+        .retain(|path, _| path.starts_with("redis/") || path.starts_with("relay/"));
+    assert!(planned(&files).is_err());
+    assert!(planned_to(Purpose::Erase, &files).is_ok());
+    files.secrets.remove("redis/password");
+    let problems = planned_to(Purpose::Erase, &files).err().unwrap_or_default();
+    assert!(problems.len() == 1 && problems[0].message.contains("'redis'"), "{problems:?}");
 }
 
 proptest! {

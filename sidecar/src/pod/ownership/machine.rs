@@ -272,6 +272,12 @@ impl Machine {
         self.give_back(now);
     }
 
+    /// Whether it is still to be given back.
+    #[must_use]
+    pub const fn is_giving_back(&self) -> bool {
+        matches!(self.phase, Phase::Release { .. })
+    }
+
     fn give_back(&mut self, now: Now) {
         self.until = None;
         self.kept = false;

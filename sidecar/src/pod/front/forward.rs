@@ -1,0 +1,207 @@
+//! Passing a request on to the pod that owns the number.
+//!
+//! May touch: the owner's API port. Must not: send a request twice that may have been carried out, or look into one.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::api::Response;
+
+/// Marks what pods say to each other: on a request, that it was passed on once and must not be again; on an answer, that nothing was done.
+pub const HOP: HeaderName = HeaderName::from_static("waxseal-hop");
+/// What pods ask each other: who are you, and do you wait for the number? Also tells them to look who owns it.
+pub const ASK: &str = "/waxseal/ownership";
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// An owner holds a request for a while when it is being reloaded.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+const ASK_TIMEOUT: Duration = Duration::from_secs(1);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+const MOST_ANSWER_BYTES: usize = 4 << 20;
+
+/// A request whose body has been read.
+pub struct Whole {
+    /// Everything but the body.
+    pub parts: http::request::Parts,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What became of a request.
+pub enum Forwarded {
+    /// Answered.
+    Answered(Box<Response>),
+    /// Nothing was done: it may be sent again, elsewhere.
+    NotDone,
+    /// It may have been carried out.
+    InDoubt,
+}
+
+/// What a pod says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Presence {
+    /// The process, hex.
+    pub instance: String,
+    /// Whether it would take the number over.
+    pub waits: bool,
+}
+
+/// Keeps connections to the owner.
+pub struct Forwarder {
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Default for Forwarder {
+    fn default() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build(connector);
+        Self { client }
+    }
+}
+
+impl Forwarder {
+    /// Passes a request on.
+    pub async fn forward(&self, to: SocketAddr, request: &Whole) -> Forwarded {
+        let Ok(outgoing) = outgoing(to, request) else {
+            return Forwarded::NotDone;
+        };
+        let exchange = async {
+            let answer = match self.client.request(outgoing).await {
+                Ok(answer) => answer,
+                Err(error) if was_never_sent(&error) => return Forwarded::NotDone,
+                Err(_) => return Forwarded::InDoubt,
+            };
+            let (mut parts, body) = answer.into_parts();
+            if parts.status == StatusCode::MISDIRECTED_REQUEST && parts.headers.contains_key(HOP) {
+                return Forwarded::NotDone;
+            }
+            let Ok(body) = Limited::new(body, MOST_ANSWER_BYTES).collect().await else {
+                return Forwarded::InDoubt;
+            };
+            // The length is that of the body, except where the body is left out.
+            let length = parts.headers.remove(header::CONTENT_LENGTH);
+            end_to_end(&mut parts.headers);
+            if let (&Method::HEAD, Some(length)) = (&request.parts.method, length) {
+                parts.headers.insert(header::CONTENT_LENGTH, length);
+            }
+            let mut answer = http::Response::new(Full::new(body.to_bytes()));
+            (*answer.status_mut(), *answer.headers_mut()) = (parts.status, parts.headers);
+            Forwarded::Answered(Box::new(answer))
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or(Forwarded::InDoubt)
+    }
+
+    /// Asks a pod who it is, and has it look who owns the number.
+    pub async fn ask(&self, whom: SocketAddr) -> Option<Presence> {
+        let request = http::Request::get(format!("http://{whom}{ASK}"))
+            .header(HOP, "1")
+            .body(Full::default())
+            .ok()?;
+        let exchange = async {
+            let answer = self.client.request(request).await.ok()?;
+            let body = Limited::new(answer.into_body(), 4096).collect().await.ok()?;
+            serde_json::from_slice(&body.to_bytes()).ok()
+        };
+        tokio::time::timeout(ASK_TIMEOUT, exchange).await.ok()?
+    }
+}
+
+fn outgoing(to: SocketAddr, request: &Whole) -> Result<http::Request<Full<Bytes>>, http::Error> {
+    let path = request.parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let uri = Uri::builder()
+        .scheme("http")
+        .authority(to.to_string())
+        .path_and_query(path)
+        .build()?;
+    let mut outgoing = http::Request::new(Full::new(request.body.clone()));
+    *outgoing.method_mut() = request.parts.method.clone();
+    *outgoing.uri_mut() = uri;
+    let headers = outgoing.headers_mut();
+    headers.clone_from(&request.parts.headers);
+    headers.remove(header::CONTENT_LENGTH);
+    // The body is here already.
+    headers.remove(header::EXPECT);
+    end_to_end(headers);
+    headers.insert(HOP, HeaderValue::from_static("1"));
+    Ok(outgoing)
+}
+
+/// Leaves out what is said between neighbours only (RFC 9110, 7.6.1).
+fn end_to_end(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let between_neighbours = [
+        header::CONNECTION,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+    ];
+    for name in named.iter().chain(&between_neighbours) {
+        headers.remove(name);
+    }
+}
+
+/// Whether not a byte of the request can have reached the owner.
+fn was_never_sent(error: &hyper_util::client::legacy::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        cause = error.source();
+    }
+    error.is_connect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_between_neighbours_stays_there() {
+        let request = http::Request::post("http://api.example/v23.0/1/messages?a=b")
+            .header("host", "api.example")
+            .header("authorization", "Bearer t")
+            .header("idempotency-key", "k")
+            .header("content-length", "3")
+            .header("connection", "close, X-Private")
+            .header("x-private", "p")
+            .header("keep-alive", "5")
+            .header("transfer-encoding", "chunked")
+            .header("expect", "100-continue")
+            .body(())
+            .unwrap();
+        let whole = Whole {
+            parts: request.into_parts().0,
+            body: Bytes::from_static(b"{}"),
+        };
+        let outgoing = outgoing(SocketAddr::from(([10, 0, 0, 1], 8080)), &whole).unwrap();
+        assert_eq!(outgoing.uri().to_string(), "http://10.0.0.1:8080/v23.0/1/messages?a=b");
+        let mut names: Vec<&str> = outgoing.headers().keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["authorization", "host", "idempotency-key", "waxseal-hop"]);
+    }
+}
