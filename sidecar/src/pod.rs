@@ -39,7 +39,7 @@ use self::{
     board::Board,
     config::{Place, Purpose},
     desk::PodDesk,
-    front::Front,
+    front::{Bounds, Front},
     life::Life,
     metrics::Metrics,
     ownership::machine::Instance,
@@ -125,7 +125,7 @@ pub async fn run(options: Options, terminate: CancellationToken) -> Result<(), E
     let metrics = Metrics::register(registry.sub_registry_with_prefix("sidecar_pod"));
     let me = Instance(rand::random());
     let board = Arc::new(Board::default());
-    let front = Arc::new(Front::new(me, Limits::default(), Arc::clone(&metrics)));
+    let front = Arc::new(Front::new(me, Limits::default(), Bounds::default(), Arc::clone(&metrics)));
     let desk = Arc::new(PodDesk {
         board: Arc::clone(&board),
         front: Arc::clone(&front),

@@ -43,22 +43,39 @@ use crate::{
     message::Engine,
 };
 
-/// How long a request waits for an owner.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long one waits that another pod passed on; less than that pod waits for the answer.
-const PATIENCE_PASSED_ON: Duration = Duration::from_secs(8);
 /// How often a waiting request looks again, should nobody tell it to.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Requests that wait at the same time.
-const MOST_WAITING: usize = 1024;
-/// Bodies in memory at the same time, in KiB.
-const MOST_BODIES_KIB: usize = 64 << 10;
+
+/// Bounds of what the port does beyond those of the API.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How long a request waits for an owner.
+    pub patience: Duration,
+    /// How long one waits that another pod passed on; less than that pod waits for the answer.
+    pub patience_passed_on: Duration,
+    /// Requests that wait at the same time; more are answered at once.
+    pub waiting: usize,
+    /// Bodies in memory at the same time; more are answered at once.
+    pub bodies_kib: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(10),
+            patience_passed_on: Duration::from_secs(8),
+            waiting: 1024,
+            bodies_kib: 64 << 10,
+        }
+    }
+}
 
 /// The port.
 pub struct Front<E> {
     /// Where requests go.
     pub gate: Gate<E>,
     limits: Limits,
+    bounds: Bounds,
     me: Instance,
     forwarder: Forwarder,
     waiting: Semaphore,
@@ -75,14 +92,15 @@ pub struct Front<E> {
 impl<E: Engine> Front<E> {
     /// A port behind which there is nothing yet.
     #[must_use]
-    pub fn new(me: Instance, limits: Limits, metrics: Arc<Metrics>) -> Self {
+    pub fn new(me: Instance, limits: Limits, bounds: Bounds, metrics: Arc<Metrics>) -> Self {
         Self {
             gate: Gate::default(),
             limits,
+            bounds,
             me,
             forwarder: Forwarder::default(),
-            waiting: Semaphore::new(MOST_WAITING),
-            bodies: Arc::new(Semaphore::new(MOST_BODIES_KIB)),
+            waiting: Semaphore::new(bounds.waiting),
+            bodies: Arc::new(Semaphore::new(bounds.bodies_kib)),
             looker: Mutex::new(None),
             waits: AtomicBool::new(false),
             is_leaving: AtomicBool::new(false),
@@ -196,7 +214,12 @@ struct Journey<'a, E> {
 
 impl<E: Engine> Journey<'_, E> {
     async fn answer(&mut self) -> Response {
-        let patience = if self.is_passed_on { PATIENCE_PASSED_ON } else { PATIENCE };
+        let bounds = &self.front.bounds;
+        let patience = if self.is_passed_on {
+            bounds.patience_passed_on
+        } else {
+            bounds.patience
+        };
         let deadline = Instant::now() + patience;
         loop {
             match self.watch.way() {

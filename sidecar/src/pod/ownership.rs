@@ -59,6 +59,14 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// One that holds for so long from now on.
+    #[must_use]
+    pub fn lasting(time: Duration) -> Self {
+        let lease = Self::new(Instant::now());
+        lease.set(Some(time));
+        lease
+    }
+
     fn new(origin: Instant) -> Self {
         Self {
             origin,

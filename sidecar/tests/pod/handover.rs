@@ -64,9 +64,18 @@ impl Play {
         self.pods[index] = pod;
     }
 
+    /// Waits until everybody has posted some more texts with success.
+    async fn flow(&self) {
+        for sender in &self.senders {
+            let enough = sender.accepted() + 50;
+            until("texts are accepted", || async { sender.accepted() >= enough }).await;
+        }
+    }
+
     /// Stops posting and checks what arrived.
     async fn finish(self) -> Vec<Ledger> {
         let mut ledgers = Vec::new();
+        self.flow().await;
         for sender in self.senders {
             ledgers.push(sender.stop().await);
         }
@@ -112,17 +121,18 @@ async fn no_request_fails_while_pods_are_replaced_and_configurations_change() {
         .await;
         assert!(pod.metric(world, "waxseal_sidecar_pod_reloads_total{outcome=\"used\"}").await >= 1);
     }
+    play.flow().await;
     let standby = 1 - play.owner().await;
     assert!(
         play.pods[standby]
             .metric(&play.world, "waxseal_sidecar_pod_requests_passed_on_total{outcome=\"answered\"}")
             .await
-            > 100,
+            > 20,
         "the other pod took no part"
     );
     for ledger in play.finish().await {
         assert!(ledger.failures.is_empty(), "{:#?}", ledger.failures);
-        assert!(ledger.slowest < Duration::from_secs(3), "a request took {:?}", ledger.slowest);
+        assert!(ledger.slowest < Duration::from_secs(2), "a request took {:?}", ledger.slowest);
     }
 }
 
@@ -152,7 +162,7 @@ async fn nothing_accepted_is_lost_when_pods_are_killed() {
             play.pods[owner] = pod;
         }
         play.world.ready(&play.pods.iter().collect::<Vec<_>>()).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        play.flow().await;
     }
     play.finish().await;
 }
@@ -162,10 +172,13 @@ async fn a_pod_that_sleeps_too_long_gives_way_and_takes_part_again() {
     let play = Play::start().await;
     let owner = play.owner().await;
     play.pods[owner].signal("STOP");
+    play.endpoints.remove(play.pods[owner].api);
     let (world, other) = (&play.world, &play.pods[1 - owner]);
     until("the other one owns the number", || other.owns(world)).await;
     play.pods[owner].signal("CONT");
     world.ready(&[&play.pods[owner]]).await;
+    play.endpoints.add(play.pods[owner].api);
+    play.flow().await;
     assert!(!play.pods[owner].owns(world).await && other.owns(world).await, "two own the number");
     play.finish().await;
 }
@@ -183,6 +196,7 @@ async fn a_redis_that_is_away_for_a_while_leaves_the_number_where_it_is() {
             until("ready again", || pod.is_ready(world)).await;
         }
         assert_eq!(play.owner().await, owner, "after {away:?}");
+        play.flow().await;
     }
     play.finish().await;
 }

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -51,15 +51,22 @@ pub struct Ledger {
 
 pub struct Sender {
     stop: Arc<AtomicBool>,
+    accepted: Arc<AtomicUsize>,
     task: JoinHandle<Ledger>,
 }
 
 impl Sender {
     /// Posts one text after the other, to one endpoint after the other. Never repeats one.
     pub fn start(client: &reqwest::Client, endpoints: &Endpoints, to: &str) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(send_on(client.clone(), endpoints.clone(), to.to_owned(), Arc::clone(&stop)));
-        Self { stop, task }
+        let (stop, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (count, to) = (Arc::clone(&accepted), to.to_owned());
+        let task = tokio::spawn(send_on(client.clone(), endpoints.clone(), to, Arc::clone(&stop), count));
+        Self { stop, accepted, task }
+    }
+
+    /// How many were answered with 200 so far.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     pub async fn stop(self) -> Ledger {
@@ -68,7 +75,7 @@ impl Sender {
     }
 }
 
-async fn send_on(client: reqwest::Client, endpoints: Endpoints, to: String, stop: Arc<AtomicBool>) -> Ledger {
+async fn send_on(client: reqwest::Client, endpoints: Endpoints, to: String, stop: Arc<AtomicBool>, accepted: Arc<AtomicUsize>) -> Ledger {
     let mut ledger = Ledger {
         sent: Vec::new(),
         failures: Vec::new(),
@@ -87,6 +94,7 @@ async fn send_on(client: reqwest::Client, endpoints: Endpoints, to: String, stop
                 .failures
                 .push(format!("{text} to {address} after {:?}: {failure}", begun.elapsed()));
         }
+        accepted.fetch_add(usize::from(answer.is_ok()), Ordering::Relaxed);
         ledger.sent.push((text, answer.is_ok()));
         tokio::time::sleep(BETWEEN).await;
     }

@@ -113,6 +113,8 @@ impl Lane {
         }
         self.next_deadline_check = now + DEADLINE_CHECK;
         self.core.forget_expired(now_ms());
+        // Whoever owned the number before may have accepted something while this lane was claimed, and woke another.
+        self.more_jobs = true;
         let agenda = self.outfit.shared.names.deadlines(self.core.lane);
         // What cannot be read now is read at the next check.
         if let Ok(due) = self.outfit.store.due(&agenda, now_ms(), PAGE).await {
