@@ -18,3 +18,30 @@ pub mod settings;
 #[cfg(test)]
 mod testing;
 pub mod text;
+
+// The half that does IO.
+pub mod admin;
+mod announce;
+pub mod arguments;
+pub mod backoff;
+pub mod cache;
+pub mod children;
+pub mod context;
+pub mod controllers;
+pub mod crds;
+pub mod declared;
+pub mod events;
+pub mod fingerprint;
+pub mod index;
+pub mod key;
+pub mod lease;
+pub mod metrics;
+mod operator;
+pub mod options;
+pub mod request;
+pub mod rollout;
+pub mod turn;
+pub mod update_status;
+pub mod watch;
+
+pub use operator::{Error, client, run};

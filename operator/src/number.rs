@@ -7,3 +7,9 @@ pub mod build;
 pub mod dereference;
 pub mod status;
 pub mod validate;
+
+// The steps that hold a client.
+pub mod apply;
+pub mod erase;
+pub mod gather;
+pub mod reconcile;

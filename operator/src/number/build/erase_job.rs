@@ -16,6 +16,9 @@ use crate::{names, settings::Settings};
 /// With the pauses between them these last as long as the deadline, which is what counts.
 const BACKOFF_LIMIT: i32 = 10;
 
+/// The operator deletes the Job itself; one that it could not delete any more goes after a day.
+const TTL_SECONDS: i32 = 24 * 60 * 60;
+
 /// The same pod as the sidecar's, in the same place and with the same mounts, but it erases instead of serving.
 pub(super) fn build(target: &Target, sidecar: PodTemplateSpec, settings: &Settings) -> Job {
     let mut template = sidecar;
@@ -44,6 +47,7 @@ pub(super) fn build(target: &Target, sidecar: PodTemplateSpec, settings: &Settin
         metadata: target.metadata(names::erase(&target.name)),
         spec: Some(JobSpec {
             backoff_limit: Some(BACKOFF_LIMIT),
+            ttl_seconds_after_finished: Some(TTL_SECONDS),
             active_deadline_seconds: Some(i64::from(settings.erase_deadline_seconds)),
             template,
             ..JobSpec::default()
