@@ -11,7 +11,7 @@ mod trouble;
 use jiff::Timestamp;
 use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::ResourceExt;
-use waxseal_crds::v1alpha1::{BusinessPhoneNumber, BusinessPhoneNumberStatus};
+use waxseal_crds::v1alpha1::{BusinessPhoneNumber, BusinessPhoneNumberStatus, ProblemReason};
 
 pub use self::{deletion::Deletion, trouble::Trouble};
 use self::{progress::Progress, reported::Reported};
@@ -236,6 +236,13 @@ fn ready(observation: &Observation<'_>, progress: Option<&Progress>, cause: Opti
     if let Some(progress) = progress
         && progress.available > 0
     {
+        // The port answers, and nothing will reach anybody until somebody does something.
+        let report = number.status.as_ref().and_then(|status| status.sidecar.as_ref());
+        let refusal = report.and_then(|report| report.problems.iter().find(|problem| problem.reason == ProblemReason::RelayRefused));
+        if let Some(refusal) = refusal {
+            let text = format!("{}; what the business sends is accepted and waits", refusal.message);
+            return Now::new(READY, false, refusal.reason.as_str(), text);
+        }
         let text = format!(
             "{} of {} sidecars serve the number at {}",
             progress.available,

@@ -7,7 +7,6 @@
 )]
 
 pub mod helm;
-pub mod host_image;
 
 use std::time::Duration;
 

@@ -5,5 +5,6 @@
 //!
 //! Starts no process.
 
+pub mod host_image;
 pub mod image;
 pub mod tools;

@@ -277,6 +277,13 @@ fn every_state_says_what_to_do() {
             None,
         ),
         (
+            "answers, and the relay does not accept the number",
+            with_report(plain(), report(&[(RelayRefused, "the relay does not accept the PIN")])),
+            Turn::Applied,
+            counts(1, 1, 1, 1),
+            None,
+        ),
+        (
             "report of a pod that is gone",
             with_report(plain(), report(&[])),
             Turn::Applied,

@@ -140,7 +140,11 @@ async fn nothing_of_it_in_the_cluster(world: &World) -> Result<()> {
     let kinds = "wxpn,wxba,events,configmaps,pods,deployments,services,jobs";
     let objects = world.kubectl.run(&["get", kinds, "--all-namespaces", "-o", "json"]).await?;
     let mut logs = String::new();
-    for selector in ["app.kubernetes.io/name=waxseal-sidecar", "app.kubernetes.io/name=waxseal"] {
+    for selector in [
+        "app.kubernetes.io/name=waxseal-sidecar",
+        "app.kubernetes.io/name=waxseal-operator",
+        "app.kubernetes.io/name=waxseal-relay",
+    ] {
         let args = [
             "logs",
             "--namespace",

@@ -8,13 +8,14 @@ use std::{
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
-use waxseal_cluster::{helm::Helm, host_image};
+use waxseal_cluster::helm::Helm;
 use waxseal_harness::{
     business::Business,
     chat::Consumer,
     kubernetes::{ControlPlane, Kubectl, Node},
     up::{Endpoints, Number},
 };
+use waxseal_testbed::host_image;
 
 /// Where everything is installed.
 pub const NAMESPACE: &str = "waxseal";
@@ -30,7 +31,7 @@ const RECEIVER_IMAGE: &str = "waxseal.test/receiver:1";
 pub struct World {
     // The node goes before its control plane.
     pub node: Node,
-    pub control_plane: ControlPlane,
+    _control_plane: ControlPlane,
     pub kubectl: Kubectl,
     pub helm: Helm,
     /// State of consumers.
@@ -45,7 +46,7 @@ impl World {
             kubectl: control_plane.kubectl()?,
             helm: Helm::new(control_plane.kubeconfig())?,
             node,
-            control_plane,
+            _control_plane: control_plane,
             folder: tempfile::tempdir()?,
         };
         for name in ["waxseal-operator", "waxseal-sidecar", "waxseal-relay", "waxseal"] {
@@ -204,7 +205,7 @@ impl World {
                 "logs",
                 "--namespace",
                 NAMESPACE,
-                "--selector=app.kubernetes.io/component=operator",
+                "--selector=app.kubernetes.io/name=waxseal-operator",
                 "--tail=60",
                 "--prefix",
             ],

@@ -7,8 +7,8 @@ use std::{
     process::Command,
 };
 
+use crate::image::Image;
 use anyhow::{Context as _, Result, ensure};
-use waxseal_testbed::image::Image;
 
 /// An image that runs `program`; arguments come from the pod.
 ///
