@@ -149,3 +149,6 @@ fn reports(state: &State) -> bool {
         Some(View::Nobody) | None => !state.problems().is_empty(),
     }
 }
+
+#[cfg(test)]
+mod tests;

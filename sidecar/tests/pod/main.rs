@@ -9,5 +9,6 @@
 
 mod files;
 mod handover;
+mod report;
 mod sender;
 mod world;

@@ -265,13 +265,17 @@ impl<'a> Tenure<'a> {
 
     async fn look_for_keys(&mut self) {
         match read_seal(&self.plan.config).await {
-            Ok(Some(seal)) => {
-                self.has_seal = true;
-                self.ownership.believe(seal);
+            Ok(seal) => {
+                if let Some(seal) = seal {
+                    self.has_seal = true;
+                    self.ownership.believe(seal);
+                }
+                if matches!(self.work, Work::None) {
+                    self.life.board.write(|state| state.start_problem = None);
+                }
             }
-            Ok(None) => {}
             Err(error) => {
-                if !matches!(self.work, Work::Serving(_)) {
+                if matches!(self.work, Work::None) {
                     self.life.board.write(|state| state.start_problem = Some(keys_problem(&error)));
                 }
             }
