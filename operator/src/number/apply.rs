@@ -91,13 +91,21 @@ pub async fn apply(context: &Context, key: &Key, uid: &str, objects: Objects, ma
         Child::Service,
         Child::Deployment,
     ];
-    target.keys(&keys_secret).await?;
-    target.child(Child::ServiceAccount, &service_account).await?;
-    target.child(Child::Role, &role).await?;
-    target.child(Child::RoleBinding, &role_binding).await?;
-    target.child(Child::ConfigMap, &config_map).await?;
-    target.child(Child::NetworkPolicy, &network_policy).await?;
-    target.child(Child::Service, &service).await?;
+    tokio::try_join!(
+        async { target.keys(&keys_secret).await.map_err(Error::from) },
+        target.child(Child::ServiceAccount, &service_account)
+    )?;
+    // Of these none needs another but the binding its Role; together they take as long as the slowest.
+    let rights = async {
+        target.child(Child::Role, &role).await?;
+        target.child(Child::RoleBinding, &role_binding).await
+    };
+    tokio::try_join!(
+        rights,
+        target.child(Child::ConfigMap, &config_map),
+        target.child(Child::NetworkPolicy, &network_policy),
+        target.child(Child::Service, &service),
+    )?;
     if let Some(budget) = pod_disruption_budget {
         wanted.push(Child::PodDisruptionBudget);
         target.child(Child::PodDisruptionBudget, &budget).await?;
