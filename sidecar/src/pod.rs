@@ -23,7 +23,7 @@ pub mod report;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
@@ -126,11 +126,7 @@ pub async fn run(options: Options, terminate: CancellationToken) -> Result<(), E
     let me = Instance(rand::random());
     let board = Arc::new(Board::default());
     let front = Arc::new(Front::new(me, Limits::default(), Bounds::default(), Arc::clone(&metrics)));
-    let desk = Arc::new(PodDesk {
-        board: Arc::clone(&board),
-        front: Arc::clone(&front),
-        registry: Mutex::new(registry),
-    });
+    let desk = Arc::new(PodDesk::new(Arc::clone(&board), Arc::clone(&front), registry));
     let source = source(&options, client.clone());
     let (publish, loaded) = watch::channel(Loaded::default());
 
