@@ -21,7 +21,7 @@ pub use watches::start as start_watches;
 
 use crate::{
     backoff,
-    cache::{Cache, Kept},
+    cache::{Cache, Kept, Unreadable},
     context::{Context, Requests},
     declared::{self, Declared},
     key::{self, Key},
@@ -52,6 +52,14 @@ pub struct Inbox {
 trait Reconciled: Declared + std::fmt::Debug {
     fn cache(context: &Context) -> &Cache<Self>;
     fn turn(context: Arc<Context>, object: Arc<Self>) -> impl Future<Output = Result<Turn, Failure>> + Send;
+    /// One turn for an object that cannot be read.
+    fn turn_unreadable(
+        context: Arc<Context>,
+        kept: Arc<Kept<Self>>,
+        object: Arc<Unreadable<Self>>,
+    ) -> BoxFuture<'static, Result<Turn, Failure>> {
+        Box::pin(async move { declared::unreadable(&context, &*kept, &object).await })
+    }
     /// The turn took too long and was broken off.
     fn broken_off(_context: Arc<Context>, _object: Arc<Self>) -> impl Future<Output = ()> + Send {
         async {}
@@ -65,6 +73,19 @@ impl Reconciled for BusinessPhoneNumber {
 
     async fn turn(context: Arc<Context>, object: Arc<Self>) -> Result<Turn, Failure> {
         number::reconcile::turn(&context, &object).await
+    }
+
+    fn turn_unreadable(
+        context: Arc<Context>,
+        kept: Arc<Kept<Self>>,
+        object: Arc<Unreadable<Self>>,
+    ) -> BoxFuture<'static, Result<Turn, Failure>> {
+        Box::pin(async move {
+            match number::reconcile::turn_unreadable(&context, &object).await? {
+                Some(turn) => Ok(turn),
+                None => declared::unreadable(&context, &*kept, &object).await,
+            }
+        })
     }
 
     async fn broken_off(context: Arc<Context>, object: Arc<Self>) {
@@ -178,7 +199,10 @@ async fn reconcile<K: Reconciled>(kept: Arc<Kept<K>>, context: Arc<Context>) -> 
     let deadline = context.options.reconcile_deadline;
     let result = match &*kept {
         Kept::Readable(object) => timeout(deadline, K::turn(Arc::clone(&context), Arc::clone(object))).await,
-        Kept::Unreadable(object) => timeout(deadline, declared::unreadable(&context, &*kept, object)).await,
+        Kept::Unreadable(object) => {
+            let turn = K::turn_unreadable(Arc::clone(&context), Arc::clone(&kept), Arc::clone(object));
+            timeout(deadline, turn).await
+        }
     };
     let result = match (result, kept.readable()) {
         (Ok(result), _) => result,

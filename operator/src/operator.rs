@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kube::{Client, Config};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -135,8 +135,13 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> R
 async fn work(context: &Arc<Context>, inbox: Inbox, caches: &Latch, running: &Latch, stop: &CancellationToken) {
     let pending = Pending::default();
     let _watches = controllers::start_watches(context, &pending);
-    if stop.run_until_cancelled(pending.none()).await.is_none() {
-        return;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = pending.none() => break,
+            // `/readyz` names what is missing, for example because of a right that was not given.
+            () = sleep(Duration::from_secs(1)) => caches.close(&pending.text()),
+        }
     }
     caches.open();
     info!(numbers = context.numbers.all().len(), "has seen everything; reconciling");

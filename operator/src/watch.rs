@@ -1,10 +1,7 @@
 //! Watches: streams of what happens at the API server, tried again for ever with pauses.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -31,38 +28,61 @@ const PAGE_OF_CHILDREN: u32 = 50;
 /// How often it is looked whether a kind has come that was not there.
 pub const DISCOVERY_PERIOD: Duration = Duration::from_secs(60);
 
-/// Counts down the watches whose first list is not complete.
+/// The watches whose first list is not complete, by kind.
 #[derive(Clone, Default)]
-pub struct Pending(Arc<(AtomicUsize, Notify)>);
+pub struct Pending(Arc<(Mutex<Vec<String>>, Notify)>);
 
 /// One watch whose first list is not complete.
-pub struct Ticket(Option<Pending>);
+pub struct Ticket {
+    kind: String,
+    pending: Option<Pending>,
+}
 
 impl Pending {
     /// One more to wait for.
     #[must_use]
-    pub fn ticket(&self) -> Ticket {
-        self.0.0.fetch_add(1, Ordering::SeqCst);
-        Ticket(Some(self.clone()))
+    pub fn ticket(&self, kind: &str) -> Ticket {
+        self.kinds().push(kind.to_owned());
+        Ticket {
+            kind: kind.to_owned(),
+            pending: Some(self.clone()),
+        }
     }
 
     /// Until there is none to wait for.
     pub async fn none(&self) {
         loop {
             let notified = self.0.1.notified();
-            if self.0.0.load(Ordering::SeqCst) == 0 {
+            if self.kinds().is_empty() {
                 return;
             }
             notified.await;
         }
+    }
+
+    /// What is waited for, in words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut kinds = self.kinds().clone();
+        kinds.sort();
+        kinds.dedup();
+        format!("the first list of {}", kinds.join(", "))
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Ticket {
     /// The first list is complete, or need not be waited for.
     pub fn done(&mut self) {
-        if let Some(pending) = self.0.take() {
-            pending.0.0.fetch_sub(1, Ordering::SeqCst);
+        if let Some(pending) = self.pending.take() {
+            let mut kinds = pending.kinds();
+            if let Some(at) = kinds.iter().position(|kind| *kind == self.kind) {
+                kinds.swap_remove(at);
+            }
+            drop(kinds);
             pending.0.1.notify_waiters();
         }
     }
@@ -209,9 +229,10 @@ mod tests {
     #[test]
     fn waits_until_every_ticket_is_done() {
         let pending = Pending::default();
-        let (mut one, mut other) = (pending.ticket(), pending.ticket());
+        let (mut one, mut other) = (pending.ticket("Pod"), pending.ticket("Pod"));
         one.done();
         one.done();
+        assert_eq!(pending.text(), "the first list of Pod");
         assert!(pending.none().now_or_never().is_none());
         other.done();
         assert!(pending.none().now_or_never().is_some());

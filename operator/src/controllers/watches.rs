@@ -28,7 +28,7 @@ pub fn start(context: &Arc<Context>, pending: &Pending) -> JoinSet<()> {
             context,
             numbers,
             scope,
-            pending.ticket(),
+            pending.ticket("BusinessPhoneNumber"),
             |context| &context.numbers,
             Context::number_changed,
         ));
@@ -37,21 +37,21 @@ pub fn start(context: &Arc<Context>, pending: &Pending) -> JoinSet<()> {
             context,
             accounts,
             scope,
-            pending.ticket(),
+            pending.ticket("BusinessAccount"),
             |context| &context.accounts,
             referred,
         ));
         for child in Child::ALL {
-            tasks.spawn(children(context, child, namespace, pending.ticket()));
+            tasks.spawn(children(context, child, namespace, pending.ticket(child.kind())));
         }
-        tasks.spawn(pods(context, namespace, pending.ticket()));
+        tasks.spawn(pods(context, namespace, pending.ticket("Pod")));
     }
     let regions: Api<DeserializeGuard<DataRegion>> = Api::all(context.client.clone());
     tasks.spawn(declared(
         context,
         regions,
         0,
-        pending.ticket(),
+        pending.ticket("DataRegion"),
         |context| &context.regions,
         referred,
     ));
@@ -60,7 +60,7 @@ pub fn start(context: &Arc<Context>, pending: &Pending) -> JoinSet<()> {
         context,
         policies,
         0,
-        pending.ticket(),
+        pending.ticket("RetentionPolicy"),
         |context| &context.policies,
         referred,
     ));

@@ -18,7 +18,10 @@ use kube::{
 };
 use serde_json::json;
 use tracing::{info, warn};
-use waxseal_crds::v1alpha1::{BusinessPhoneNumber, DeletionPolicy};
+use waxseal_crds::{
+    meta::{ObjectRef, SecretKeyRef},
+    v1alpha1::{BusinessPhoneNumber, BusinessPhoneNumberSpec, DeletionPolicy, Switch},
+};
 
 use super::{
     apply::{self, Error, Target},
@@ -27,6 +30,7 @@ use super::{
     validate::validate,
 };
 use crate::{
+    cache::Unreadable,
     children::Child,
     context::Context,
     fault::Reason,
@@ -174,6 +178,56 @@ pub async fn step(context: &Context, key: &Key, number: &BusinessPhoneNumber, no
         }
         result => result,
     }
+}
+
+/// The next step for a number that cannot be read: as it was when it could be, or else only its keys are destroyed.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn step_unreadable(
+    context: &Context,
+    key: &Key,
+    unreadable: &Unreadable<BusinessPhoneNumber>,
+    now: Timestamp,
+) -> Result<Progress, Failure> {
+    let number = BusinessPhoneNumber {
+        metadata: unreadable.metadata.clone(),
+        ..unreadable.before.as_deref().cloned().unwrap_or_else(unknown)
+    };
+    if unreadable.before.is_some() {
+        step(context, key, &number, now).await
+    } else if has_finalizer(&number) {
+        give_up(context, key, &number, "it cannot be read, so it is not known where its data is").await
+    } else {
+        Ok(Progress::Done)
+    }
+}
+
+/// Nothing is known but, by its finalizer, that it is to be erased.
+fn unknown() -> BusinessPhoneNumber {
+    let nothing = || ObjectRef { name: String::new() };
+    let spec = BusinessPhoneNumberSpec {
+        phone_number: String::new(),
+        phone_number_id: None,
+        display_name: None,
+        account_ref: nothing(),
+        region_ref: nothing(),
+        retention_policy_ref: nothing(),
+        webhook: None,
+        pin_secret_ref: SecretKeyRef {
+            name: String::new(),
+            key: None,
+        },
+        throughput_messages_per_second: None,
+        replicas: None,
+        autoscaling: None,
+        durability: None,
+        http_route: None,
+        service_monitor: Switch::default(),
+        suspend: false,
+        deletion_policy: DeletionPolicy::Erase,
+    };
+    BusinessPhoneNumber::new("", spec)
 }
 
 /// Stops the sidecars, and once they have stopped makes the Job.

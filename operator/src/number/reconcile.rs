@@ -1,6 +1,6 @@
 //! One turn for one number: gather, validate, build, apply, and on every path there is, the status.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     announce::announce,
+    cache::Unreadable,
     children::Child,
     conditions,
     context::Context,
@@ -78,6 +79,27 @@ pub async fn turn(context: &Context, number: &Arc<BusinessPhoneNumber>) -> Resul
     Ok(turn)
 }
 
+/// One turn for a number that cannot be read: it can be deleted all the same. `None` when it is not being deleted.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn turn_unreadable(context: &Context, unreadable: &Unreadable<BusinessPhoneNumber>) -> Result<Option<Turn>, Failure> {
+    let is_paused = unreadable.metadata.annotations.as_ref().is_some_and(asks_to_pause);
+    if unreadable.metadata.deletion_timestamp.is_none() || is_paused {
+        return Ok(None);
+    }
+    let metadata = &unreadable.metadata;
+    let key = Key::new(
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default(),
+    );
+    let progress = Box::pin(erase::step_unreadable(context, &key, unreadable, Timestamp::now())).await?;
+    Ok(Some(match progress.again() {
+        Some(period) => Turn::of(metrics::Outcome::Waiting).after(period),
+        None => Turn::of(metrics::Outcome::Success),
+    }))
+}
+
 /// A turn took too long and was broken off: only the status is left to be written.
 ///
 /// # Errors
@@ -91,10 +113,11 @@ pub async fn broken_off(context: &Context, number: &BusinessPhoneNumber) -> Resu
 /// Whether somebody asked the operator to leave the number's objects alone.
 #[must_use]
 pub fn is_paused(number: &BusinessPhoneNumber) -> bool {
-    number
-        .annotations()
-        .get(names::RECONCILE_ANNOTATION)
-        .is_some_and(|value| value == "paused")
+    asks_to_pause(number.annotations())
+}
+
+fn asks_to_pause(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.get(names::RECONCILE_ANNOTATION).is_some_and(|value| value == "paused")
 }
 
 async fn advance(context: &Context, key: &Key, number: &Arc<BusinessPhoneNumber>) -> Ended {
