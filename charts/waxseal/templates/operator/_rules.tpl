@@ -63,17 +63,16 @@
   verbs: [get, list, watch]
 {{ include "waxseal.rules.events" . }}
 {{- if .Values.rbac.serviceMonitors }}
-# Numbers with `spec.serviceMonitor: Enabled`. create and patch: server-side apply; get: drift; delete: when it is switched off. Not watched, because the
-# kind may be missing.
+# The six: numbers with `spec.serviceMonitor: Enabled`. Where the kind is missing, nothing of this is used.
 - apiGroups: [monitoring.coreos.com]
   resources: [servicemonitors]
-  verbs: [get, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 {{- if .Values.rbac.httpRoutes }}
-# Numbers with `spec.httpRoute`. As for ServiceMonitors.
+# The six: numbers with `spec.httpRoute`. As for ServiceMonitors.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
-  verbs: [get, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 {{- end -}}
 
