@@ -140,6 +140,8 @@ async fn no_request_fails_while_pods_are_replaced_and_configurations_change() {
 async fn nothing_accepted_is_lost_when_pods_are_killed() {
     let mut play = Play::start().await;
     for round in 0..3 {
+        // As the kubelet, which asks every few seconds.
+        play.world.ready(&play.pods.iter().collect::<Vec<_>>()).await;
         let owner = play.owner().await;
         let (name, address) = (play.pods[owner].name.clone(), play.pods[owner].api);
         if round == 1 {
@@ -167,7 +169,6 @@ async fn nothing_accepted_is_lost_when_pods_are_killed() {
             play.endpoints.add(pod.api);
             play.pods[owner] = pod;
         }
-        play.world.ready(&play.pods.iter().collect::<Vec<_>>()).await;
         play.flow().await;
     }
     play.finish().await;
@@ -205,4 +206,38 @@ async fn a_redis_that_is_away_for_a_while_leaves_the_number_where_it_is() {
         play.flow().await;
     }
     play.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_alone_serves_until_nobody_comes_any_more() {
+    let world = World::start().await;
+    let mut pod = world.pod("acme-a");
+    pod.start();
+    world.owner(&[&pod]).await;
+    let mut chatter = world.consumer(0).await;
+    let endpoints = Endpoints::of(&[pod.api]);
+    let sender = Sender::start(&world.client, &endpoints, &chatter.number);
+    until("texts are accepted", || async { sender.accepted() > 10 }).await;
+    let told = std::time::Instant::now();
+    pod.signal("TERM");
+    until("not ready any more", || async { !pod.is_ready(&world).await }).await;
+    assert!(told.elapsed() < Duration::from_secs(1), "it took {:?}", told.elapsed());
+    tokio::time::sleep(ENDPOINTS_LAG.saturating_sub(told.elapsed())).await;
+    let ledger = sender.stop().await;
+    assert!(ledger.failures.is_empty(), "{:#?}", ledger.failures);
+    assert!(pod.ended().await.success());
+    assert!(told.elapsed() < Duration::from_secs(20), "it took {:?}", told.elapsed());
+
+    pod.start();
+    let again = std::time::Instant::now();
+    world.owner(&[&pod]).await;
+    assert!(
+        again.elapsed() < Duration::from_secs(5),
+        "what was given back is free: {:?}",
+        again.elapsed()
+    );
+    post(&world.client, pod.api, &chatter.number, "the last").await.unwrap();
+    chatter.wait_for("the last").await;
+    let texts: Vec<String> = chatter.texts.iter().filter(|text| *text != "the last").cloned().collect();
+    check(&ledger.sent, &texts);
 }
