@@ -66,7 +66,11 @@ fn tidy(value: &mut Value) {
             }
             // Paragraphs wrap where the reader's terminal does.
             if let Some(Value::String(text)) = members.get_mut("description") {
-                *text = text.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
+                *text = text
+                    .split("\n\n")
+                    .map(|part| part.replace('\n', " "))
+                    .collect::<Vec<_>>()
+                    .join("\n\n");
             }
             // Absent is the only way of not being there.
             members.remove("nullable");

@@ -80,6 +80,9 @@ pub struct PodConfig {
     pub region: String,
     /// A `redis://` or `rediss://` URL without credentials.
     pub redis_url: String,
+    /// Certificates (PEM) of the authorities that may sign the Redis' certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis_ca: Option<String>,
     /// An `http://` or `https://` URL.
     pub relay_url: String,
     /// Certificates (PEM) of the authorities that may sign the relay's certificate.
@@ -163,6 +166,7 @@ mod tests {
             durability_replicas: 2,
             region: "de".to_owned(),
             redis_url: "rediss://redis:6379/0".to_owned(),
+            redis_ca: None,
             relay_url: "https://relay:7400".to_owned(),
             relay_ca: Some("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned()),
             relay_client_certificate: true,

@@ -40,6 +40,7 @@ pub fn faults(region: &DataRegion) -> Vec<Fault> {
     }
     if let Some(redis) = &spec.redis {
         check.url("spec.redis.url", &redis.url, &["redis://", "rediss://"]);
+        certificates(&mut check, "spec.redis.caBundle", redis.ca_bundle.as_deref());
         if let Some(secret) = &redis.credentials_secret_ref {
             check.object_name("spec.redis.credentialsSecretRef.name", &secret.name);
         }
@@ -49,22 +50,19 @@ pub fn faults(region: &DataRegion) -> Vec<Fault> {
         if let Some(secret) = &relay.client_certificate_secret_ref {
             check.object_name("spec.relay.clientCertificateSecretRef.name", &secret.name);
         }
-        if relay
-            .ca_bundle
-            .as_ref()
-            .is_some_and(|bundle| !bundle.contains("-----BEGIN CERTIFICATE-----"))
-        {
-            check.wrong(
-                "spec.relay.caBundle",
-                "must be certificates in PEM, which begin with '-----BEGIN CERTIFICATE-----'",
-            );
-        }
+        certificates(&mut check, "spec.relay.caBundle", relay.ca_bundle.as_deref());
     }
     if let Some(resources) = spec.sidecar.as_ref().and_then(|sidecar| sidecar.resources.as_ref()) {
         limits(&mut check, resources);
     }
     faults.extend(check.done());
     faults
+}
+
+fn certificates(check: &mut Check, field: &str, bundle: Option<&str>) {
+    if bundle.is_some_and(|bundle| !bundle.contains("-----BEGIN CERTIFICATE-----")) {
+        check.wrong(field, "must be certificates in PEM, which begin with '-----BEGIN CERTIFICATE-----'");
+    }
 }
 
 /// What a number in a cluster cannot do without.

@@ -47,6 +47,8 @@ pub struct Config {
     pub relay_tls: Tls,
     /// Where message state is kept.
     pub store: StoreLocation,
+    /// Certificates (PEM) of the authorities that may sign the certificate of a `rediss://` store; the public ones when absent.
+    pub store_ca: Option<Vec<u8>>,
     /// How much has to be durable before anything is emitted.
     pub durability: Durability,
     /// The numbers served here. A pod serves one, `waxseal up` any number of them.

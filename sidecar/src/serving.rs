@@ -37,6 +37,7 @@ pub struct Error {
 pub async fn open_store(config: &Config) -> Result<Store, waxseal_store::Error> {
     let options = Options {
         durability: config.durability,
+        root_certificates: config.store_ca.clone(),
         ..Options::default()
     };
     match &config.store {

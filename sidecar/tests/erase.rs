@@ -99,6 +99,7 @@ fn config(relay_url: &str, redis_url: &str, key_file: &Path) -> Config {
         admin_listen: any,
         relay_url: relay_url.to_owned(),
         relay_tls: Tls::default(),
+        store_ca: None,
         store: StoreLocation::Redis(Secret::from(redis_url)),
         durability: Durability::Memory,
         numbers: vec![Number {

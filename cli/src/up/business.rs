@@ -110,6 +110,7 @@ impl Wiring<'_> {
             admin_listen,
             relay_url: self.relay_url.to_owned(),
             relay_tls: Tls::default(),
+            store_ca: None,
             store,
             durability: durability(numbers),
             numbers: numbers

@@ -120,6 +120,11 @@ pub struct RedisEndpoint {
         validation = Rule::new("!self.contains('@')").message("`url` must not contain credentials; put them into a Secret and name it in `credentialsSecretRef`")
     )]
     pub url: String,
+    /// Certificates (PEM) of the authorities that may sign the certificate of a `rediss://` Redis; the public ones when absent. At most
+    /// 65536 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 65536))]
+    pub ca_bundle: Option<String>,
     /// A Secret with the entries `username` (optional) and `password`. It is looked for in the namespace of each number, so that each
     /// namespace can have its own Redis user; nobody copies it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

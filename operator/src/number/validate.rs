@@ -66,6 +66,8 @@ pub struct Validated {
     pub tolerations: Vec<Toleration>,
     /// The region's Redis.
     pub redis_url: String,
+    /// Who may sign the Redis' certificate.
+    pub redis_ca: Option<String>,
     /// The region's relay.
     pub relay_url: String,
     /// Who may sign the relay's certificate.
@@ -217,6 +219,7 @@ fn plain(
             .map(|place| place.tolerations.clone())
             .unwrap_or_default(),
         redis_url: redis.url.clone(),
+        redis_ca: redis.ca_bundle.clone(),
         relay_url: relay.url.clone(),
         relay_ca: relay.ca_bundle.clone(),
         relay_client_certificate: relay.client_certificate_secret_ref.is_some(),

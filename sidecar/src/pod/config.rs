@@ -101,6 +101,7 @@ impl Reader<'_> {
             relay_url: self.url("relayUrl", &self.declared.relay_url, &["http://", "https://"])?,
             relay_tls: relay_tls?,
             store: store?,
+            store_ca: self.declared.redis_ca.as_ref().map(|pem| pem.as_bytes().to_vec()),
             durability: durability?,
             numbers: vec![number?],
         })

@@ -50,6 +50,7 @@ async fn number(world: &World, name: &str, pin: &str) -> (Serving, Desk) {
         admin_listen: nowhere,
         relay_url: format!("http://{}", world.relay.as_ref().unwrap().addr()),
         relay_tls: Tls::default(),
+        store_ca: None,
         store: StoreLocation::Embedded(world.path(name)),
         durability: Durability::Auto,
         source_url: "s".to_owned(),

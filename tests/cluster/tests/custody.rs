@@ -274,6 +274,7 @@ impl Line {
             admin_listen: any,
             relay_url: format!("http://{}", self.relay),
             relay_tls: Tls::default(),
+            store_ca: None,
             store: StoreLocation::Embedded(self.folder.path().join("state.redb")),
             durability: Durability::Auto,
             numbers: vec![number],

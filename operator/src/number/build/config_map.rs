@@ -50,6 +50,7 @@ fn config(validated: &Validated) -> PodConfig {
         region: validated.region.clone(),
         redis_url: validated.redis_url.clone(),
         relay_url: validated.relay_url.clone(),
+        redis_ca: validated.redis_ca.clone(),
         relay_ca: validated.relay_ca.clone(),
         relay_client_certificate: validated.relay_client_certificate,
         tokens: validated.tokens.clone(),

@@ -223,6 +223,14 @@ fn without_credentials_the_url_is_what_was_declared() {
 }
 
 #[test]
+fn authorities_of_the_redis_reach_the_store() {
+    let mut files = files();
+    files.config = Some(format!("{YAML}\nredisCa: authorities\n").into_bytes());
+    let plan = planned(&files).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(plan.config.store_ca.as_deref(), Some(&b"authorities"[..]));
+}
+
+#[test]
 fn to_erase_a_number_only_the_ways_to_its_state_are_needed() {
     let mut files = files();
     files

@@ -393,7 +393,7 @@ fn same_store(a: &Config, b: &Config) -> bool {
         (StoreLocation::Embedded(a), StoreLocation::Embedded(b)) => a == b,
         _ => false,
     };
-    same_place && a.durability == b.durability
+    same_place && a.durability == b.durability && a.store_ca == b.store_ca
 }
 
 fn start_problem(error: &number::Error) -> SidecarProblem {
