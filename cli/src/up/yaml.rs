@@ -82,8 +82,12 @@ mod tests {
 
     #[test]
     fn the_samples_load_as_file_and_as_folder() {
-        for path in [format!("{SAMPLES}/local.yaml"), SAMPLES.to_owned()] {
-            let numbers = load(&[path.into()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(format!("{SAMPLES}/local.yaml"), folder.path().join("local.yaml")).unwrap();
+        // What is written for a cluster can be tried out on a laptop first.
+        let files = ["local.yaml", "cluster.yaml"].map(|file| PathBuf::from(format!("{SAMPLES}/{file}")));
+        for path in files.into_iter().chain([folder.path().to_owned()]) {
+            let numbers = load(std::slice::from_ref(&path)).unwrap_or_else(|error| panic!("{}: {error:#}", path.display()));
             assert!(numbers.iter().any(|number| number.phone_number == "+15550111"));
         }
     }
