@@ -7,6 +7,10 @@ use tokio_util::sync::CancellationToken;
 use waxseal_operator::arguments::Arguments;
 use waxseal_telemetry::logs;
 
+/// The images are static, and the C library's own allocator is slow there and keeps what it was given once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();

@@ -97,6 +97,10 @@ where
 
 /// An account, a region or a policy changed: look at it, and at the numbers that refer to it.
 fn referred<K: Referred>(context: &Context, change: &Change<K>) {
+    if change.new.is_none() {
+        context.failures.clear(&(K::CONTROLLER, change.key.clone()));
+        context.written.forget(&K::kind(&()), &change.key);
+    }
     if change.is_significant() {
         context.referent_changed(&K::referent(&change.key));
     }
