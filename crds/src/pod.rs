@@ -44,6 +44,9 @@ pub mod path {
 }
 
 /// Everything a sidecar in a pod is told, but for secrets.
+///
+/// An operator may be newer than the sidecars it tells this to, because its upgrade rolls none of them, and a sidecar refuses what it does not
+/// know rather than serve by half of it. So a field that is added later is optional and written only where it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PodConfig {
