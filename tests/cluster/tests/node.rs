@@ -1,8 +1,8 @@
 //! The whole of it on a real node: installed with Helm, declared with kubectl, used as a business and as a consumer, rolled, rotated, erased.
 //!
 //! One node serves all chapters, because it takes longer to start than to use; each chapter leaves behind what the next one begins with.
-//! With `KUBECONFIG` set, these tests do not run there: they need a node whose addresses this machine can reach and whose images it can
-//! bring (see `tests/cluster/README.md`).
+//! With `KUBECONFIG` set, they do not run there: they need a node whose addresses this machine can reach and whose images it can
+//! bring.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod node {
