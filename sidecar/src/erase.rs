@@ -2,7 +2,8 @@
 //!
 //! Three steps: the relay forgets the number, the store deletes what it holds of it, the keys are destroyed. Each can be repeated; what is
 //! gone already counts as done. The relay and the store are tried side by side until the deadline; the keys come last, because they hold
-//! the credential at the relay. They are destroyed even if a step before has failed: what can then not be deleted can at least not be read.
+//! the credential at the relay. While a step before has failed they stay, or the next attempt could not deregister and would take that for
+//! the end. Whoever stops trying destroys them another way: the operator deletes their Secret, and says what is left.
 //!
 //! Meant for when no sidecar serves the number any more. May touch: the relay, the store, custody. Must not: make keys.
 
@@ -64,11 +65,17 @@ pub async fn erase(config: &Config, deadline: Duration) -> Vec<Erased> {
     let until = until.max(Instant::now() + TIME_FOR_KEYS);
     let mut erased = Vec::new();
     for ((number, deregistered), state_deleted) in config.numbers.iter().zip(deregistered).zip(deleted) {
+        let has_failed = [&deregistered, &state_deleted].iter().any(|step| matches!(step, Step::Failed(_)));
+        let keys_destroyed = if has_failed {
+            Step::Failed("the keys stay until the rest is done, which needs them".to_owned())
+        } else {
+            destroy(number, until).await
+        };
         erased.push(Erased {
             phone_number_id: number.phone_number_id.clone(),
             deregistered,
             state_deleted,
-            keys_destroyed: destroy(number, until).await,
+            keys_destroyed,
         });
     }
     erased

@@ -172,15 +172,20 @@ async fn a_number_that_somebody_else_registered_meanwhile_stays_theirs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_answer_is_said_and_the_rest_is_done() {
+async fn what_does_not_answer_is_said_and_the_keys_stay_for_another_attempt() {
     let world = World::start().await;
     world.serve_for_a_while().await;
     let away = waxseal_harness::ports::reserve().unwrap();
     let config = config(&format!("http://{away}"), &world.redis.url(), &world.key_file());
     let erased = erase_one(&config, Duration::from_secs(1)).await;
     assert!(matches!(&erased.deregistered, Step::Failed(why) if why.contains("unavailable")));
-    assert_eq!((&erased.state_deleted, &erased.keys_destroyed), (&Step::Done, &Step::Done));
+    assert_eq!(erased.state_deleted, Step::Done);
     assert!(!erased.is_complete());
+    assert!(world.key_file().exists(), "they hold the credential at the relay");
+
+    let erased = erase_one(&world.config(), PATIENCE).await;
+    assert_eq!((&erased.deregistered, &erased.keys_destroyed), (&Step::Done, &Step::Done));
+    assert_eq!(world.relay.stats().accounts, 0);
     assert!(!world.key_file().exists());
 }
 
@@ -195,6 +200,11 @@ async fn a_wrong_pin_is_said_at_once() {
         .expect("at once");
     assert!(matches!(&erased.deregistered, Step::Failed(why) if why.contains("PIN")));
     assert_eq!(world.relay.stats().accounts, 1);
+    assert!(!erased.is_complete());
+
+    let erased = erase_one(&world.config(), PATIENCE).await;
+    assert!(erased.is_complete(), "once the PIN is right");
+    assert_eq!(world.relay.stats().accounts, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
