@@ -2,7 +2,7 @@
 //!
 //! Purpose: every value in the store is sealed here ([`Sealer`]); its keys come from an hourly chain that only moves forward ([`Chain`]:
 //! retention is a ratchet); consumer numbers appear in key names only as a keyed [`BlindIndex`]; message ids the business sees are
-//! [`Tokens`] that only this number can open.
+//! [`Tokens`] that only this number can open; files are encrypted chunk by chunk ([`stream`]).
 //!
 //! May touch: key bytes and plaintext handed to it. Must not: do IO, read the clock, know where keys or values are kept, name what a value
 //! means beyond its [`Class`].
@@ -10,6 +10,7 @@
 mod blind;
 mod chain;
 mod sealer;
+pub mod stream;
 mod token;
 
 pub use blind::BlindIndex;
@@ -18,7 +19,7 @@ pub use sealer::{Class, Sealer};
 pub use token::Tokens;
 
 /// Why a value was not sealed or opened. Never says what was in it.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
     /// The value is not in the sealed format of this build.
     #[error("not a sealed value of a format this build reads")]
