@@ -2,7 +2,7 @@
 use std::error::Error;
 
 /// What holds a number, a key, a PIN or a body gets no `Debug`: it cannot be logged by accident.
-const WITHOUT_DEBUG: [&str; 13] = [
+const WITHOUT_DEBUG: [&str; 19] = [
     "RegisterRequest",
     "DeregisterRequest",
     "SignedKey",
@@ -16,6 +16,12 @@ const WITHOUT_DEBUG: [&str; 13] = [
     "Delivery",
     "ToRelay",
     "FromRelay",
+    "ChangePinRequest",
+    "PutBlob",
+    "BlobHeader",
+    "GetBlob",
+    "BlobPart",
+    "ReportSpamRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

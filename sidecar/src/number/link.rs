@@ -146,7 +146,7 @@ async fn read(number: &Arc<Number>, outgoing: &dyn Outgoing, incoming: &mut dyn 
                     }
                 });
             }
-            Frame::Welcome(_) | Frame::Displaced(_) => {}
+            Frame::Welcome(_) | Frame::Displaced(_) | Frame::Integrity(_) => {}
         }
     }
     Ok(())

@@ -1,15 +1,22 @@
-//! Calls to the relay. One `Client` is two HTTP/2 connections, each made when first needed and made anew when it breaks: one for message
-//! streams and one for everything else, so that fetching a bundle does not wait behind megabytes of envelopes.
+//! Calls to the relay. One `Client` is three HTTP/2 connections, each made when first needed and made anew when it breaks: one for message
+//! streams, one for blobs and one for everything else, so that fetching a bundle does not wait behind megabytes of envelopes or files.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use rand::Rng as _;
+use tokio_stream::Stream;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::proto::blobs_client::BlobsClient;
 use crate::proto::directory_client::DirectoryClient;
 use crate::proto::relay_client::RelayClient;
-use crate::proto::{Bundle, CountKeysRequest, DeregisterRequest, FetchBundleRequest, KeyCounts, PublishKeysRequest, RegisterRequest, Role};
-use crate::{Account, Error, Link, Tls, link, wire};
+use crate::proto::reports_client::ReportsClient;
+use crate::proto::{
+    Bundle, ChangePinRequest, CountKeysRequest, DeregisterRequest, FetchBundleRequest, KeyCounts, PublishKeysRequest, RegisterRequest,
+    ReportSpamRequest, Role, SpamReason,
+};
+use crate::{Account, Error, Link, Parts, Tls, blob, link, wire};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -19,12 +26,16 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 // The default of 64 KiB would allow one frame per round trip.
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+// What of a file may lie in memory because nobody has taken it yet.
+const BLOB_STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+const BLOB_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
 /// A handle to a relay; clones share the connections.
 #[derive(Clone)]
 pub struct Client {
     calls: Channel,
     streams: Channel,
+    blobs: Channel,
     terminator: String,
 }
 
@@ -59,6 +70,10 @@ impl Client {
         Ok(Self {
             calls: endpoint.connect_lazy(),
             streams: endpoint.connect_lazy(),
+            blobs: endpoint
+                .initial_stream_window_size(BLOB_STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(BLOB_CONNECTION_WINDOW_BYTES)
+                .connect_lazy(),
             terminator,
         })
     }
@@ -94,6 +109,15 @@ impl Client {
         Ok(())
     }
 
+    /// Replaces the account's PIN (six digits), or sets its first one. The credential is the proof. Safe to repeat.
+    ///
+    /// From here on registering wants the new PIN: [`register`](Self::register) with another one is refused and changes nothing.
+    pub async fn change_pin(&self, account: &Account, pin: &str) -> Result<(), Error> {
+        let request = account.request(ChangePinRequest { pin: pin.to_owned() })?;
+        in_time(self.directory().change_pin(request)).await?;
+        Ok(())
+    }
+
     /// Publishes pre-keys. Safe to repeat: a one-time key that was already handed out does not come back.
     pub async fn publish_keys(&self, account: &Account, keys: PublishKeysRequest) -> Result<KeyCounts, Error> {
         let request = account.request(keys)?;
@@ -118,6 +142,43 @@ impl Client {
     /// back with the same one after a broken connection.
     pub async fn connect(&self, account: &Account, epoch: u64) -> Result<Link, Error> {
         link::open(self.relay(), account, &self.terminator, epoch).await
+    }
+
+    /// Stores a blob of `size_bytes` bytes under `id` (16 random bytes: whoever knows them may read it) for `ttl` (zero, or above the relay's
+    /// cap: the cap). Durable when this returns; returns whether the relay had it already and needed no bytes. Safe to repeat.
+    ///
+    /// Takes from `data` only as fast as the relay does; parts of any size. Content that ends short or goes on beyond `size_bytes` is
+    /// `Error::BlobSize` and leaves nothing behind, and so does dropping the future. How long `data` itself may take is for the caller to
+    /// bound; the relay gives up after half a minute without a byte.
+    pub async fn put_blob(
+        &self,
+        account: &Account,
+        id: &[u8; 16],
+        size_bytes: u64,
+        ttl: Duration,
+        data: impl Stream<Item = Bytes>,
+    ) -> Result<bool, Error> {
+        blob::put(self.blobs(), account, id, size_bytes, ttl, data).await
+    }
+
+    /// Reads a blob from `offset` on, at most `length` bytes of it (0: to its end). The stream ends after an error, and gives one when the
+    /// relay sends nothing for half a minute or not everything.
+    pub async fn get_blob(&self, account: &Account, id: &[u8; 16], offset: u64, length: u64) -> Result<Parts, Error> {
+        blob::get(self.blobs(), account, id, offset, length).await
+    }
+
+    /// Reports the business `number` as a sender of spam; returns whether it counts, which it does once per day.
+    pub async fn report_spam(&self, account: &Account, number: &str, reason: SpamReason) -> Result<bool, Error> {
+        let request = account.request(ReportSpamRequest {
+            number: number.to_owned(),
+            reason: reason.into(),
+        })?;
+        let mut reports = ReportsClient::new(self.calls.clone());
+        Ok(in_time(reports.report_spam(request)).await?.into_inner().counted)
+    }
+
+    fn blobs(&self) -> BlobsClient<Channel> {
+        BlobsClient::new(self.blobs.clone()).max_decoding_message_size(wire::MAX_PART_FRAME_BYTES)
     }
 
     fn directory(&self) -> DirectoryClient<Channel> {

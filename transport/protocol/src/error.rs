@@ -61,9 +61,21 @@ pub enum Error {
     /// The relay takes no more registrations, connections or keys.
     #[error("the relay is full")]
     Full,
-    /// An item does not fit in a frame.
-    #[error("an item does not fit in a frame")]
+    /// An item does not fit in a frame, or a blob is above the relay's cap.
+    #[error("an item is larger than the relay takes")]
     TooLarge,
+    /// There is no such blob, or it has expired.
+    #[error("the relay has no such blob")]
+    NoBlob,
+    /// Somebody else uses the id of the blob.
+    #[error("somebody else uses the id of the blob")]
+    BlobTaken,
+    /// There were more or fewer bytes than declared, or the blob was stored before with another size.
+    #[error("the blob does not have the declared size")]
+    BlobSize,
+    /// The upload took too long, as a whole or between two parts.
+    #[error("the upload of the blob was too slow")]
+    BlobSlow,
     /// What was asked is malformed (a number, a key, a field's size).
     #[error("the request is malformed")]
     Malformed,
@@ -97,6 +109,10 @@ impl From<Status> for Error {
             Some(wire::REASON_NOT_REGISTERED) => return Self::NotRegistered,
             Some(wire::REASON_NO_KEYS) => return Self::NoKeys,
             Some(wire::REASON_FULL) => return Self::Full,
+            Some(wire::REASON_NO_BLOB) => return Self::NoBlob,
+            Some(wire::REASON_BLOB_TAKEN) => return Self::BlobTaken,
+            Some(wire::REASON_BLOB_SIZE) => return Self::BlobSize,
+            Some(wire::REASON_BLOB_SLOW) => return Self::BlobSlow,
             Some(wire::REASON_STALE_EPOCH) => {
                 return Self::StaleEpoch {
                     highest: number(wire::HIGHEST_EPOCH).unwrap_or_default(),

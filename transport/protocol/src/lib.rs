@@ -4,6 +4,7 @@
 //! envelope's body says, and nothing in it may put a number, a key or a PIN into an error text or a log.
 
 mod account;
+mod blob;
 mod client;
 mod error;
 mod link;
@@ -11,6 +12,7 @@ mod tls;
 pub mod wire;
 
 pub use account::{Account, Credential};
+pub use blob::Parts;
 pub use client::Client;
 pub use error::Error;
 pub use link::{Link, LinkReceiver, LinkSender};

@@ -50,7 +50,10 @@ pub struct LinkReceiver {
 
 pub(crate) async fn open(mut relay: RelayClient<Channel>, account: &Account, terminator: &str, epoch: u64) -> Result<Link, Error> {
     let (frames, waiting) = mpsc::channel(FRAMES_WAITING);
-    let hello = to_relay::Frame::Hello(Hello { epoch });
+    let hello = to_relay::Frame::Hello(Hello {
+        epoch,
+        wants_integrity: true,
+    });
     frames.try_send(ToRelay { frame: Some(hello) }).map_err(|_| Error::Protocol)?;
     let mut request = account.request(ReceiverStream::new(waiting))?;
     let terminator: MetadataValue<Ascii> = terminator.parse().map_err(|_| Error::Malformed)?;
@@ -141,21 +144,24 @@ impl LinkReceiver {
         if self.ended {
             return None;
         }
-        let error = match self.stream.message().await {
-            Ok(Some(FromRelay {
-                frame: Some(from_relay::Frame::Displaced(displaced)),
-            })) => Error::Displaced {
-                by_epoch: displaced.by_epoch,
-            },
-            Ok(Some(FromRelay { frame: Some(frame) })) => return Some(Ok(frame)),
-            Ok(Some(FromRelay { frame: None })) => Error::Protocol,
-            Ok(None) => {
-                self.ended = true;
-                // First to set wins; there is only this one writer.
-                let _ = self.end.set(Error::Unavailable);
-                return None;
-            }
-            Err(status) => status.into(),
+        let error = loop {
+            break match self.stream.message().await {
+                Ok(Some(FromRelay {
+                    frame: Some(from_relay::Frame::Displaced(displaced)),
+                })) => Error::Displaced {
+                    by_epoch: displaced.by_epoch,
+                },
+                Ok(Some(FromRelay { frame: Some(frame) })) => return Some(Ok(frame)),
+                // A kind of frame that a newer relay sends and this client does not know.
+                Ok(Some(FromRelay { frame: None })) => continue,
+                Ok(None) => {
+                    self.ended = true;
+                    // First to set wins; there is only this one writer.
+                    let _ = self.end.set(Error::Unavailable);
+                    return None;
+                }
+                Err(status) => status.into(),
+            };
         };
         self.ended = true;
         let _ = self.end.set(error.clone());

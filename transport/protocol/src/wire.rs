@@ -8,6 +8,12 @@ pub const MAX_FRAME_BYTES: usize = 1024 * 1024;
 pub const MAX_FRAME_ITEMS: usize = 4096;
 /// The longest request or answer of the directory, encoded: a full pool of one-time keys of both kinds.
 pub const MAX_DIRECTORY_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes of a blob in one frame, either way.
+pub const MAX_PART_BYTES: usize = 256 * 1024;
+/// The longest frame of a blob, encoded.
+pub const MAX_PART_FRAME_BYTES: usize = MAX_PART_BYTES + 1024;
+/// The largest blob a relay takes unless it is told otherwise: 100 MiB of a file and what encrypting adds.
+pub const MAX_BLOB_BYTES: u64 = 110 * 1024 * 1024;
 /// Metadata and headers of one call may take this much.
 pub const MAX_METADATA_BYTES: u32 = 8 * 1024;
 
@@ -41,3 +47,11 @@ pub const REASON_RATE: &str = "rate";
 pub const REASON_FULL: &str = "full";
 /// The relay wants a client certificate from business numbers, and the connection has shown none.
 pub const REASON_CLIENT_CERTIFICATE: &str = "client-certificate";
+/// Somebody else uses the id of the blob.
+pub const REASON_BLOB_TAKEN: &str = "blob-taken";
+/// The blob has, or was declared with, another size.
+pub const REASON_BLOB_SIZE: &str = "blob-size";
+/// There is no such blob (any more).
+pub const REASON_NO_BLOB: &str = "no-blob";
+/// The upload took too long.
+pub const REASON_BLOB_SLOW: &str = "blob-slow";

@@ -72,6 +72,11 @@ impl Account {
         !self.pin_hash.is_empty()
     }
 
+    pub(crate) fn set_pin(&mut self, pin: Pin) {
+        self.pin_salt = pin.salt;
+        self.pin_hash = pin.hash.to_vec();
+    }
+
     pub(crate) fn counts(&self) -> KeyCounts {
         KeyCounts {
             one_time_ec: self.ec.unwrap_or_default().count,
@@ -153,7 +158,7 @@ pub(crate) struct Registered {
 /// * a number with a PIN: with the PIN, or as before (a consumer) with its credential;
 /// * a number without a PIN: with its credential, or anyone where re-registration is open.
 ///
-/// A PIN, once set, stays until the number is deregistered.
+/// A PIN, once set, stays until its owner changes it (which registering does not) or the number is deregistered.
 pub(crate) fn register(existing: Option<&Account>, wish: Registration, policy: Reregistration) -> Result<Registered, NotAllowed> {
     let is_business = wish.role == Role::Business;
     if is_business && wish.pin.is_none() {
@@ -172,8 +177,7 @@ pub(crate) fn register(existing: Option<&Account>, wish: Registration, policy: R
         }
     }
     if let Some(pin) = wish.pin {
-        account.pin_salt = pin.salt;
-        account.pin_hash = pin.hash.to_vec();
+        account.set_pin(pin);
     }
     let identity_replaced = existing.is_some_and(|account| account.identity_key != wish.identity_key);
     if identity_replaced {

@@ -123,6 +123,8 @@ pub struct Limits {
     pub bundles_per_business: Rate,
     /// How often a wrong PIN may be tried for one number.
     pub pin_attempts: Rate,
+    /// How often the owner of a number may change its PIN.
+    pub pin_changes: Rate,
     /// The page cache of the state file.
     pub cache_bytes: usize,
 }
@@ -160,6 +162,10 @@ impl Default for Limits {
                 refill: Duration::from_millis(1),
             },
             pin_attempts: Rate {
+                capacity: 10,
+                refill: Duration::from_secs(60),
+            },
+            pin_changes: Rate {
                 capacity: 10,
                 refill: Duration::from_secs(60),
             },

@@ -36,6 +36,7 @@ struct Limiter {
     bundle_pairs: Buckets<(Number, Number)>,
     bundle_requesters: Buckets<Number>,
     pins: Buckets<Number>,
+    pin_changes: Buckets<Number>,
 }
 
 /// An authenticated caller.
@@ -55,6 +56,7 @@ impl Service {
             bundle_pairs: Buckets::new(BUCKETS),
             bundle_requesters: Buckets::new(BUCKETS),
             pins: Buckets::new(BUCKETS),
+            pin_changes: Buckets::new(BUCKETS),
         };
         Self {
             shared,

@@ -67,6 +67,12 @@ pub(crate) enum Job {
         pin: Option<Pin>,
         reply: Reply<()>,
     },
+    ChangePin {
+        number: Number,
+        credential_hash: [u8; 32],
+        pin: Pin,
+        reply: Reply<()>,
+    },
     Publish {
         number: Number,
         credential_hash: [u8; 32],

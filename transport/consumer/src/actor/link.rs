@@ -253,8 +253,8 @@ fn read(frame: proto::from_relay::Frame) -> Option<Frame> {
         Wire::Outcomes(outcomes) => Frame::Outcomes(outcomes.outcomes.iter().filter_map(outcome).collect()),
         Wire::Drained(_) => Frame::Drained,
         Wire::KeysLow(held) => Frame::KeysLow(counts(held)),
-        // Displacement comes as an error.
-        Wire::Welcome(_) | Wire::Displaced(_) => return None,
+        // Displacement comes as an error; integrity is told to businesses.
+        Wire::Welcome(_) | Wire::Displaced(_) | Wire::Integrity(_) => return None,
     })
 }
 

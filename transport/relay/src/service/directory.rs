@@ -4,8 +4,8 @@ use tonic::{Request, Response, Status};
 use waxseal_protocol::Credential;
 use waxseal_protocol::proto::directory_server::Directory;
 use waxseal_protocol::proto::{
-    Bundle, CountKeysRequest, DeregisterRequest, DeregisterResponse, FetchBundleRequest, KeyCounts, OneTimeKey, PublishKeysRequest,
-    RegisterRequest, RegisterResponse, Role, SignedKey,
+    Bundle, ChangePinRequest, ChangePinResponse, CountKeysRequest, DeregisterRequest, DeregisterResponse, FetchBundleRequest, KeyCounts,
+    OneTimeKey, PublishKeysRequest, RegisterRequest, RegisterResponse, Role, SignedKey,
 };
 
 use super::{Caller, Service};
@@ -78,6 +78,23 @@ impl Directory for Service {
         Ok(Response::new(DeregisterResponse {}))
     }
 
+    async fn change_pin(&self, request: Request<ChangePinRequest>) -> Result<Response<ChangePinResponse>, Status> {
+        let Caller {
+            number, credential_hash, ..
+        } = self.authenticate(&request)?;
+        // With a salt of its own; also when it is the PIN that is there already.
+        let pin = Pin::new(&request.get_ref().pin, None, &mut rand::rng()).ok_or_else(|| status::invalid("pin: six digits"))?;
+        self.allow_pin_change(number)?;
+        self.ask(|reply| Job::ChangePin {
+            number,
+            credential_hash,
+            pin,
+            reply,
+        })
+        .await??;
+        Ok(Response::new(ChangePinResponse {}))
+    }
+
     async fn publish_keys(&self, request: Request<PublishKeysRequest>) -> Result<Response<KeyCounts>, Status> {
         let Caller {
             number, credential_hash, ..
@@ -143,6 +160,15 @@ impl Service {
             Some(pin) => Ok(Some(pin)),
             None => Err(status::invalid("pin: six digits")),
         }
+    }
+
+    fn allow_pin_change(&self, number: Number) -> Result<(), Status> {
+        let mut limiter = self.limiter();
+        let token = limiter
+            .pin_changes
+            .check(number, self.shared.limits.pin_changes, self.shared.now_us());
+        limiter.pin_changes.take(token.map_err(status::too_often)?);
+        Ok(())
     }
 
     async fn ask_with_pin<T>(&self, number: Number, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, PinAnswer> {

@@ -43,6 +43,15 @@ impl Writer {
                 let answer = self.deregister(tables, number, &credential_hash, pin)?;
                 self.reply(reply, answer);
             }
+            Job::ChangePin {
+                number,
+                credential_hash,
+                pin,
+                reply,
+            } => {
+                let answer = self.change_pin(tables, number, &credential_hash, pin)?;
+                self.reply(reply, answer);
+            }
             Job::Publish {
                 number,
                 credential_hash,
@@ -177,6 +186,16 @@ impl Writer {
         self.queues.forget(tables, number)?;
         tables.remove_account(number)?;
         self.shared.accounts_mut().remove(number);
+        Ok(Ok(()))
+    }
+
+    fn change_pin(&mut self, tables: &mut Tables<'_>, number: Number, credential_hash: &[u8; 32], pin: Pin) -> Answer<()> {
+        let account = self.account(number).filter(|account| account.has_credential(credential_hash));
+        let Some(mut account) = account else {
+            return Ok(Err(Refusal::Unauthenticated));
+        };
+        account.set_pin(pin);
+        self.keep(tables, number, account)?;
         Ok(Ok(()))
     }
 

@@ -154,7 +154,7 @@ async fn submit_until_cut(client: Client, person: Person, accepted: Arc<Mutex<Ve
                     next += 1;
                 }
             }
-            Frame::Deliver(_) | Frame::Drained(_) | Frame::KeysLow(_) => {}
+            Frame::Deliver(_) | Frame::Drained(_) | Frame::KeysLow(_) | Frame::Integrity(_) => {}
             Frame::Welcome(_) | Frame::Displaced(_) => panic!("not here"),
         }
     }

@@ -69,7 +69,7 @@ fn frame(frame: Frame) -> ToRelay {
 }
 
 fn hello() -> ToRelay {
-    frame(Frame::Hello(Hello { epoch: 0 }))
+    frame(Frame::Hello(Hello::default()))
 }
 
 #[tokio::test]

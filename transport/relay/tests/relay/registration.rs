@@ -94,6 +94,60 @@ async fn guessing_a_pin_is_stopped_and_the_owner_comes_in_later() {
 }
 
 #[tokio::test]
+async fn the_credential_changes_the_pin_and_registering_does_not() {
+    let mut relay = TestRelay::start().await;
+    let business = relay.business("+15550100").await;
+    let client = relay.client();
+    let renew = async |client: &waxseal_protocol::Client, account: &Account, pin| {
+        client.register(account, Role::Business, Some(pin), &[5; 33], 7).await
+    };
+    assert_eq!(renew(&client, &business.account, "777777").await, Err(Error::PinMismatch));
+    assert_eq!(renew(&client, &business.account, PIN).await, Ok(false));
+
+    assert_eq!(
+        client.change_pin(&someone_else(&business), "777777").await,
+        Err(Error::Unauthenticated)
+    );
+    for pin in ["", "77777", "77777x", "7777777"] {
+        assert_eq!(client.change_pin(&business.account, pin).await, Err(Error::Malformed), "{pin}");
+    }
+    assert_eq!(
+        renew(&client, &business.account, PIN).await,
+        Ok(false),
+        "nothing has changed it so far"
+    );
+
+    let inbox = business.connect(1).await;
+    assert_eq!(client.change_pin(&business.account, "777777").await, Ok(()));
+    assert_eq!(client.change_pin(&business.account, "777777").await, Ok(()), "the same again");
+    drop(inbox);
+    relay.crash().await;
+    let client = relay.client();
+    assert_eq!(renew(&client, &business.account, PIN).await, Err(Error::PinMismatch));
+    assert_eq!(renew(&client, &business.account, "777777").await, Ok(false));
+    assert_eq!(client.deregister(&business.account, Some(PIN)).await, Err(Error::PinMismatch));
+    assert_eq!(client.deregister(&business.account, Some("777777")).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_consumer_sets_its_first_pin_and_changes_are_rationed() {
+    let relay = TestRelay::start().await;
+    let ann = relay.consumer("+15550001").await;
+    for _ in 0..10 {
+        assert_eq!(ann.client.change_pin(&ann.account, "424242").await, Ok(()));
+    }
+    let refused = ann.client.change_pin(&ann.account, "424242").await;
+    assert!(matches!(refused, Err(Error::RateLimited { .. })), "{refused:?}");
+    let other = someone_else(&ann);
+    assert_eq!(
+        ann.client.register(&other, Role::Consumer, None, &[6; 33], 8).await,
+        Err(Error::PinMismatch)
+    );
+    relay.pass(std::time::Duration::from_secs(61));
+    assert_eq!(ann.client.change_pin(&ann.account, "424243").await, Ok(()));
+}
+
+#[tokio::test]
 async fn two_first_registrations_at_once_both_succeed_with_the_same_pin() {
     let relay = TestRelay::start().await;
     let account = Account {

@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tempfile::TempDir;
 use waxseal_protocol::proto::from_relay::Frame;
-use waxseal_protocol::proto::{Delivery, Envelope, KeyCounts, OneTimeKey, Outcome, PublishKeysRequest, Role, SignedKey, Verdict};
+use waxseal_protocol::proto::{
+    Delivery, Envelope, Integrity, KeyCounts, OneTimeKey, Outcome, PublishKeysRequest, Role, SignedKey, Verdict,
+};
 use waxseal_protocol::{Account, Client, Credential, Error, Link};
 use waxseal_relay::{Config, Relay, Running};
 
@@ -156,6 +158,8 @@ pub(crate) struct Inbox {
     pub(crate) outcomes: VecDeque<Outcome>,
     pub(crate) deliveries: VecDeque<Delivery>,
     pub(crate) keys_low: VecDeque<KeyCounts>,
+    /// The last.
+    pub(crate) integrity: Option<Integrity>,
     pub(crate) drained_after: Option<usize>,
     pub(crate) seen: usize,
 }
@@ -167,6 +171,7 @@ impl Inbox {
             outcomes: VecDeque::new(),
             deliveries: VecDeque::new(),
             keys_low: VecDeque::new(),
+            integrity: None,
             drained_after: None,
             seen: 0,
         }
@@ -185,6 +190,7 @@ impl Inbox {
                         self.deliveries.extend(deliver.deliveries);
                     }
                     Frame::KeysLow(counts) => self.keys_low.push_back(counts),
+                    Frame::Integrity(integrity) => self.integrity = Some(integrity),
                     Frame::Drained(_) => assert!(self.drained_after.replace(self.seen).is_none(), "drained twice"),
                     Frame::Welcome(_) | Frame::Displaced(_) => panic!("not here"),
                 }
