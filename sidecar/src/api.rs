@@ -7,9 +7,11 @@
 //!
 //! Built on hyper rather than on a router with middleware: the send path is the hottest of the system and its paths are few.
 
+mod answer;
 mod auth;
 mod body;
 mod error;
+mod graph;
 mod idempotency;
 mod json;
 mod node;
@@ -30,24 +32,27 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use http_body_util::Full;
-use hyper::body::{Body, Incoming};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as HttpBody, Incoming};
 
 use self::{
+    answer::{json, success},
     auth::{Everyone, Presented, Tokens},
     error::GraphError,
+    graph::{Call, Target},
     route::Route,
     send::Command,
 };
-use crate::message::Engine;
+use crate::{message::Engine, number::Number};
 
-pub use self::server::{Handler, serve};
+pub use self::{
+    answer::{Body, Response},
+    server::{Handler, serve},
+};
 
 /// A request as it comes from a connection.
 pub type Request = http::Request<Incoming>;
-/// An answer; none is large.
-pub type Response = http::Response<Full<Bytes>>;
 
 /// The version answered to requests that name none: the one whose reference this port follows.
 const VERSION: &str = "v23.0";
@@ -139,7 +144,7 @@ impl<E: Engine> Api<E> {
     }
 
     /// Answers one request, whatever it says.
-    pub async fn answer<B: Body<Data = Bytes> + Send + Unpin>(&self, request: http::Request<B>) -> Response {
+    pub async fn answer<B: HttpBody<Data = Bytes> + Send + Unpin + 'static>(&self, request: http::Request<B>) -> Response {
         let (parts, body) = request.into_parts();
         let (version, route) = route::parse(parts.uri.path());
         let response = match self.dispatch(&parts, route, body).await {
@@ -157,7 +162,7 @@ impl<E: Engine> Api<E> {
         versioned(response, version)
     }
 
-    async fn dispatch<B: Body<Data = Bytes> + Send + Unpin>(
+    async fn dispatch<B: HttpBody<Data = Bytes> + Send + Unpin + 'static>(
         &self,
         parts: &http::request::Parts,
         route: Route<'_>,
@@ -169,19 +174,89 @@ impl<E: Engine> Api<E> {
                 let body = body::read(body, self.limits.body_bytes, self.limits.body).await?;
                 self.messages(engine, &parts.headers, body).await
             }
-            (Route::Node(id), &(Method::GET | Method::HEAD)) => {
+            (Route::Node(id), &(Method::GET | Method::HEAD)) if self.numbers.contains_key(id) => {
                 let engine = self.authorize(parts, id)?;
                 let fields = query(&parts.uri, "fields")?;
                 Ok(json(StatusCode::OK, node::read(&engine.facts(), fields.as_deref())?))
             }
             (Route::Source, &(Method::GET | Method::HEAD)) => Ok(json(StatusCode::OK, self.source.clone())),
-            (Route::Messages(id) | Route::Node(id), method) => {
+            (Route::Messages(id), method) => {
                 self.authorize(parts, id)?;
                 Err(GraphError::unsupported_object(method))
+            }
+            (Route::Node(id) | Route::Edge(id), _) => {
+                let target = self.target(parts, id)?;
+                graph::answer(target, &mut self.call(parts, body)?).await
+            }
+            (Route::Word(word), _) => {
+                let numbers = self.numbers.values().filter_map(|served| served.engine.number()).collect();
+                graph::answer(Target::Word(word, numbers), &mut self.call(parts, body)?).await
             }
             (Route::Root | Route::Source, method) => Err(GraphError::unsupported_object(method)),
             (Route::Unknown, _) => Err(GraphError::unknown_path()),
         }
+    }
+
+    /// What an id names, if the token admits to it.
+    fn target<'a>(&'a self, parts: &http::request::Parts, id: &'a str) -> Result<Target<'a>, GraphError> {
+        let unknown = || GraphError::unsupported_object(&parts.method);
+        if self.numbers.contains_key(id) {
+            return self.authorize(parts, id)?.number().map(Target::Phone).ok_or_else(unknown);
+        }
+        let numbers = || {
+            self.numbers
+                .values()
+                .filter_map(|served| Some((served, served.engine.number()?, served.engine.facts())))
+        };
+        let of_app: Vec<&Number> = numbers()
+            .filter(|(_, _, facts)| facts.app_id == id)
+            .map(|(_, number, _)| number)
+            .collect();
+        if !of_app.is_empty() {
+            return Ok(Target::App(of_app));
+        }
+        let presented = Presented::from_headers(&parts.headers)?;
+        self.everyone.check(&presented, None)?;
+        let admitted = |served: &Served<E>| served.tokens.admits(&presented);
+        let of_account: Vec<_> = numbers().filter(|(_, _, facts)| facts.waba_id == id).collect();
+        if !of_account.is_empty() {
+            let admitted: Vec<&Number> = of_account
+                .into_iter()
+                .filter(|(served, ..)| admitted(served))
+                .map(|(_, number, _)| number)
+                .collect();
+            return match admitted.is_empty() {
+                false => Ok(Target::Account(admitted)),
+                true => Err(GraphError::forbidden()),
+            };
+        }
+        let admitted: Vec<&Number> = numbers()
+            .filter(|(served, ..)| admitted(served))
+            .map(|(_, number, _)| number)
+            .collect();
+        match admitted.is_empty() {
+            false => Ok(Target::Object(id, admitted)),
+            true => Err(unknown()),
+        }
+    }
+
+    fn call<'a, B: HttpBody<Data = Bytes> + Send + Unpin + 'static>(
+        &self,
+        parts: &'a http::request::Parts,
+        body: B,
+    ) -> Result<Call<'a>, GraphError> {
+        let axum::extract::Query(query) = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|_| GraphError::invalid("The query string is not valid percent-encoded UTF-8."))?;
+        Ok(Call {
+            method: &parts.method,
+            headers: &parts.headers,
+            uri: &parts.uri,
+            path: route::rest(parts.uri.path()),
+            query,
+            body: Some(body.map_err(|_| graph::BrokenOff).boxed_unsync()),
+            body_bytes: self.limits.body_bytes,
+            body_time: self.limits.body,
+        })
     }
 
     /// The engine of the number that the path names, if the token is one of its own.
@@ -208,18 +283,10 @@ impl<E: Engine> Api<E> {
                 drop(body);
                 engine.mark_read(message, typing).await?;
                 self.counters.read.fetch_add(1, Relaxed);
-                Ok(json(StatusCode::OK, Bytes::from_static(br#"{"success":true}"#)))
+                Ok(success())
             }
         }
     }
-}
-
-fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json; charset=UTF-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }
 
 fn versioned(mut response: Response, version: Option<&str>) -> Response {
@@ -238,7 +305,11 @@ pub(crate) fn unavailable(path: &str) -> Response {
 /// # Errors
 /// The answer, if it is too large, too slow or broken off.
 #[cfg(feature = "kubernetes")]
-pub(crate) async fn read_body<B: Body<Data = Bytes> + Send + Unpin>(path: &str, body: B, limits: &Limits) -> Result<Bytes, Box<Response>> {
+pub(crate) async fn read_body<B: HttpBody<Data = Bytes> + Send + Unpin + 'static>(
+    path: &str,
+    body: B,
+    limits: &Limits,
+) -> Result<Bytes, Box<Response>> {
     body::read(body, limits.body_bytes, limits.body)
         .await
         .map_err(|error| Box::new(versioned(error.into_response(), route::parse(path).0)))

@@ -120,6 +120,61 @@ pub struct Number {
     pub deletion: Deletion,
     /// Where the number's Signal identity and retention chain are kept.
     pub custody: CustodyLocation,
+    /// What its HTTP port and its rules need beyond that.
+    pub surface: Surface,
+}
+
+/// What the HTTP port and the rules of a number need beyond messages. Everything has a default, so that whoever makes a [`Number`] names only
+/// what differs.
+#[derive(Clone, Default)]
+pub struct Surface {
+    /// The id of the app the business calls with, digits; derived from the account's when absent.
+    pub app_id: Option<String>,
+    /// `https://host` of the HTTP port as the business reaches it, without a slash at the end: for the addresses of media in webhooks. When
+    /// absent, the address the port listens on.
+    pub api_url: Option<String>,
+    /// Limits and rules of conversations.
+    pub rules: Rules,
+}
+
+/// Limits and rules of conversations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// Messages a second, both ways together; more are refused with 130429 or wait, as [`Rules::over_limit`] says.
+    pub throughput_per_second: u32,
+    /// Whether messages other than templates are refused with 131047 when the consumer has not written for 24 hours.
+    pub conversation_window: bool,
+    /// Whether one consumer gets no more than one message in 6 seconds, with 45 borrowed (131056).
+    pub pair_limit: bool,
+    /// Whether management calls are limited as Meta limits them (80007).
+    pub call_limits: bool,
+    /// Whether quality and messaging limits are emulated from what the transport reports.
+    pub quality: bool,
+    /// What happens to messages above a limit.
+    pub over_limit: OverLimit,
+}
+
+impl Default for Rules {
+    /// What Meta does to every number, without what depends on a policy of the business's own.
+    fn default() -> Self {
+        Self {
+            throughput_per_second: 80,
+            conversation_window: false,
+            pair_limit: false,
+            call_limits: false,
+            quality: false,
+            over_limit: OverLimit::Reject,
+        }
+    }
+}
+
+/// What happens to messages above a limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OverLimit {
+    /// They are refused.
+    Reject,
+    /// They are accepted and wait for their turn.
+    Queue,
 }
 
 /// A webhook endpoint.

@@ -3,12 +3,15 @@
 //! Purpose: plain types and the one trait ([`Engine`]) through which the HTTP port reaches a number. Types that hold content or a consumer's
 //! number have no `Debug`, `Display` or `Serialize`.
 //!
-//! May touch: nothing but its own values. Must not: do IO, know HTTP, JSON, the store or the ratchet.
+//! May touch: its own values; it names [`Number`] for what the port serves besides messages. Must not: do IO, know HTTP, JSON, the store or the
+//! ratchet.
 
 pub mod country;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use waxseal_content::{PhoneNumber, Text};
+
+use crate::number::Number;
 
 /// The id of one message as the business sees it: `wamid.` and an opaque base64url token, at most 128 characters.
 ///
@@ -153,6 +156,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What is known about the number itself.
     fn facts(&self) -> NumberFacts;
+
+    /// The number itself, for whatever the port serves besides messages.
+    fn number(&self) -> Option<&Number> {
+        None
+    }
 }
 
 /// What is known about a business number: business information, free to be shown to the business.
@@ -164,6 +172,8 @@ pub struct NumberFacts {
     pub phone_number_id: String,
     /// The account it belongs to.
     pub waba_id: String,
+    /// The app the business calls with.
+    pub app_id: String,
     /// The name consumers see.
     pub display_name: String,
     /// Whether it can send now: registered, and linked to the relay.

@@ -19,7 +19,7 @@ use waxseal_protocol::{Account, Client, Credential, Identity, Tls};
 use waxseal_relay::Relay;
 use waxseal_sidecar::{
     Erased, Sidecar, Step,
-    config::{Config, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation},
+    config::{Config, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation, Surface},
     erase,
 };
 use waxseal_store::Durability;
@@ -114,6 +114,7 @@ fn config(relay_url: &str, redis_url: &str, key_file: &Path) -> Config {
             retention: Retention::Days(1),
             deletion: Deletion::OnDelivery,
             custody: CustodyLocation::File(key_file.to_owned()),
+            surface: Surface::default(),
         }],
         source_url: "s".to_owned(),
     }

@@ -153,6 +153,7 @@ impl Bed {
             phone_number: "+15550100".to_owned(),
             phone_number_id: "1055501".to_owned(),
             waba_id: "2".to_owned(),
+            app_id: "3".to_owned(),
             display_name: "Shop".to_owned(),
             connected: true,
             pin_enabled: true,

@@ -146,6 +146,13 @@ impl Wiring<'_> {
                 ContentDeletion::AtExpiry => config::Deletion::AtExpiry,
             },
             custody: CustodyLocation::File(self.state.custody_file(&number.phone_number_id)),
+            surface: config::Surface {
+                rules: config::Rules {
+                    throughput_per_second: number.throughput_messages_per_second,
+                    ..config::Rules::default()
+                },
+                ..config::Surface::default()
+            },
         })
     }
 }

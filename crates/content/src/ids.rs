@@ -50,3 +50,7 @@ id!(
     EnvelopeId,
     "Names one envelope; the relay accepts an id of one sender once, and receivers deliver it once."
 );
+id!(
+    BlobId,
+    "Names a file's ciphertext at the relay. Whoever names it may fetch it; without the key in the message it says nothing."
+);

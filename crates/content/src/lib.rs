@@ -6,17 +6,25 @@
 //!
 //! May touch: bytes. Must not: do IO, know Signal, know the store or the HTTP port.
 
+mod body;
 mod ids;
+mod interactive;
+mod media;
 mod payload;
 mod phone_number;
 mod retry;
+mod template;
 mod text;
 pub mod wire;
 
-pub use ids::{EnvelopeId, MessageId};
-pub use payload::{Body, Context, Payload, ReceiptKind};
+pub use body::{Body, Contacts, Location, ReceiptKind};
+pub use ids::{BlobId, EnvelopeId, MessageId};
+pub use interactive::{ButtonReply, Header, Interactive, InteractiveReply, Link, Reply, Section};
+pub use media::{Blob, FileSecret, Media, MediaKind};
+pub use payload::{Context, Payload};
 pub use phone_number::{InvalidPhoneNumber, PhoneNumber};
 pub use retry::RetryReceipt;
+pub use template::{Template, TemplateButton, TemplateButtonKind};
 pub use text::Text;
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated")]

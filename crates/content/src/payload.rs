@@ -3,13 +3,10 @@
 use prost::Message as _;
 use zeroize::Zeroizing;
 
-use crate::{Error, MessageId, PhoneNumber, Text, proto};
+use crate::{Body, Error, MessageId, PhoneNumber, Text, proto};
 
 /// The version this build writes.
 const VERSION: u32 = 1;
-
-/// Most message ids one receipt may carry; a reader refuses more, so that a receipt stays cheap to handle.
-const MAX_RECEIPT_IDS: usize = 256;
 
 /// One message between a consumer and a business, with who and what for: binding sender, recipient and id inside the ciphertext is what
 /// stops a relay from delivering an honest ciphertext in somebody else's name.
@@ -42,45 +39,6 @@ pub struct Context {
     pub from_recipient: bool,
     /// Whether the message was forwarded.
     pub forwarded: bool,
-}
-
-/// What a message says.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Body {
-    /// Plain text.
-    Text {
-        /// The text.
-        body: Text,
-        /// Whether a link in it may be shown with a preview.
-        preview_url: bool,
-    },
-    /// A reaction to a message; an empty emoji takes it back.
-    Reaction {
-        /// The message reacted to.
-        message_id: MessageId,
-        /// The emoji.
-        emoji: Text,
-    },
-    /// Messages arrived, or were read.
-    Receipt {
-        /// Which of the two.
-        kind: ReceiptKind,
-        /// The messages.
-        message_ids: Vec<MessageId>,
-    },
-    /// The sender is typing.
-    Typing,
-    /// Something a newer build wrote; its bytes are kept.
-    Unsupported,
-}
-
-/// What a receipt tells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReceiptKind {
-    /// The messages are on the device.
-    Delivered,
-    /// The messages were shown.
-    Read,
 }
 
 impl Payload {
@@ -168,71 +126,15 @@ impl Payload {
     }
 }
 
-impl Body {
-    fn to_proto(&self) -> Option<proto::payload::Body> {
-        use proto::payload::Body as Wire;
-        match self {
-            Self::Text { body, preview_url } => Some(Wire::Text(proto::Text {
-                body: body.to_plain(),
-                preview_url: *preview_url,
-            })),
-            Self::Reaction { message_id, emoji } => Some(Wire::Reaction(proto::Reaction {
-                message_id: message_id.as_bytes().to_vec(),
-                emoji: emoji.to_plain(),
-            })),
-            Self::Receipt { kind, message_ids } => Some(Wire::Receipt(proto::Receipt {
-                kind: match kind {
-                    ReceiptKind::Delivered => proto::receipt::Kind::Delivered,
-                    ReceiptKind::Read => proto::receipt::Kind::Read,
-                }
-                .into(),
-                message_ids: message_ids.iter().map(|id| id.as_bytes().to_vec()).collect(),
-            })),
-            Self::Typing => Some(Wire::Typing(proto::Typing {})),
-            Self::Unsupported => None,
-        }
-    }
-
-    fn from_proto(body: Option<proto::payload::Body>) -> Result<Self, Error> {
-        use proto::payload::Body as Wire;
-        Ok(match body {
-            None => Self::Unsupported,
-            Some(Wire::Text(text)) => Self::Text {
-                body: Text::new(text.body),
-                preview_url: text.preview_url,
-            },
-            Some(Wire::Reaction(reaction)) => Self::Reaction {
-                message_id: MessageId::from_slice(&reaction.message_id).ok_or(Error::Member("reaction.message_id"))?,
-                emoji: Text::new(reaction.emoji),
-            },
-            Some(Wire::Receipt(receipt)) => {
-                let kind = match receipt.kind() {
-                    proto::receipt::Kind::Delivered => ReceiptKind::Delivered,
-                    proto::receipt::Kind::Read => ReceiptKind::Read,
-                    proto::receipt::Kind::Unspecified => return Err(Error::Member("receipt.kind")),
-                };
-                if receipt.message_ids.is_empty() || receipt.message_ids.len() > MAX_RECEIPT_IDS {
-                    return Err(Error::Member("receipt.message_ids"));
-                }
-                let ids = receipt
-                    .message_ids
-                    .iter()
-                    .map(|id| MessageId::from_slice(id).ok_or(Error::Member("receipt.message_ids")));
-                Self::Receipt {
-                    kind,
-                    message_ids: ids.collect::<Result<_, _>>()?,
-                }
-            }
-            Some(Wire::Typing(_)) => Self::Typing,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        Blob, BlobId, ButtonReply, Contacts, FileSecret, Header, Interactive, InteractiveReply, Link, Location, Media, MediaKind,
+        ReceiptKind, Reply, Section, Template, TemplateButton, TemplateButtonKind,
+    };
 
     fn number(text: &str) -> PhoneNumber {
         PhoneNumber::parse(text).unwrap()
@@ -248,9 +150,55 @@ mod tests {
             && a.body == b.body
     }
 
+    fn media(flag: bool, text: &str, id: [u8; 16]) -> Media {
+        Media {
+            kind: if flag { MediaKind::Audio } else { MediaKind::Document },
+            blob: Blob {
+                id: BlobId::new(id),
+                key: FileSecret::new([id[0]; 32]),
+            },
+            sha256: [id[1]; 32],
+            size_bytes: u64::from(id[2]),
+            mime_type: Text::from("audio/ogg"),
+            caption: (!text.is_empty()).then(|| text.into()),
+            filename: (!text.is_empty()).then(|| text.into()),
+            voice: flag,
+            animated: !flag,
+        }
+    }
+
+    fn reply(text: &str) -> Reply {
+        Reply {
+            id: text.into(),
+            title: text.into(),
+            description: (!text.is_empty()).then(|| text.into()),
+        }
+    }
+
+    fn interactive(flag: bool, text: &str, id: [u8; 16]) -> Interactive {
+        Interactive {
+            kind: "list".to_owned(),
+            header: flag.then(|| Header::Media(media(flag, text, id))),
+            body: (!text.is_empty()).then(|| text.into()),
+            footer: None,
+            replies: vec![reply(text)],
+            list_button: None,
+            sections: vec![Section {
+                title: text.into(),
+                rows: vec![reply(text), reply("b")],
+            }],
+            link: flag.then(|| Link {
+                title: text.into(),
+                url: text.into(),
+            }),
+            action_json: (!text.is_empty()).then(|| text.into()),
+        }
+    }
+
     /// Content has no `Debug`, which proptest wants of what it generates; so plain values are generated and turned into content here.
     fn body(kind: u8, flag: bool, text: &str, ids: &[[u8; 16]]) -> Body {
-        match kind % 4 {
+        let option = || (!text.is_empty()).then(|| Text::from(text));
+        match kind % 14 {
             0 => Body::Text {
                 body: text.into(),
                 preview_url: flag,
@@ -260,9 +208,50 @@ mod tests {
                 emoji: text.into(),
             },
             2 => Body::Receipt {
-                kind: if flag { ReceiptKind::Read } else { ReceiptKind::Delivered },
+                kind: if flag { ReceiptKind::Played } else { ReceiptKind::Delivered },
                 message_ids: ids.iter().copied().map(MessageId::new).collect(),
             },
+            3 => Body::Media(media(flag, text, ids[0])),
+            4 => Body::Location(Location {
+                latitude: f64::from(ids[0][0]) / 3.0,
+                longitude: -f64::from(ids[0][1]) / 2.0,
+                name: option(),
+                address: None,
+                url: option(),
+            }),
+            5 => Body::Contacts(Contacts { cards_json: text.into() }),
+            6 => Body::Interactive(Box::new(interactive(flag, text, ids[0]))),
+            7 if flag => Body::InteractiveReply(InteractiveReply::List(reply(text))),
+            7 => Body::InteractiveReply(InteractiveReply::Flow {
+                response_json: text.into(),
+                name: option(),
+                body: None,
+            }),
+            8 => Body::Template(Box::new(Template {
+                name: "order".to_owned(),
+                language: "en_US".to_owned(),
+                header: flag.then(|| Header::Text(text.into())),
+                body: text.into(),
+                footer: option(),
+                buttons: vec![TemplateButton {
+                    kind: TemplateButtonKind::Url,
+                    text: text.into(),
+                    value: text.into(),
+                }],
+            })),
+            9 => Body::ButtonReply(ButtonReply {
+                text: text.into(),
+                payload: text.into(),
+            }),
+            10 => Body::Edit {
+                message_id: MessageId::new(ids[0]),
+                text: text.into(),
+                caption: flag,
+            },
+            11 => Body::Revoke {
+                message_id: MessageId::new(ids[0]),
+            },
+            12 => Body::RequestWelcome,
             _ => Body::Typing,
         }
     }

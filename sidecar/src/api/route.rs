@@ -10,6 +10,10 @@ pub(super) enum Route<'a> {
     Messages(&'a str),
     /// `/{version?}/{id}`
     Node(&'a str),
+    /// `/{version?}/{id}/{edge}/…`
+    Edge(&'a str),
+    /// `/{version?}/{word}/…`
+    Word(&'a str),
     /// `/source`
     Source,
     /// `/` or `/{version}`
@@ -28,9 +32,20 @@ pub(super) fn parse(path: &str) -> (Option<&str>, Route<'_>) {
         (Some("source"), None, _) => Route::Source,
         (Some(id), None, _) if is_id(id) => Route::Node(id),
         (Some(id), Some("messages"), None) if is_id(id) => Route::Messages(id),
+        (Some(id), Some(_), _) if is_id(id) => Route::Edge(id),
+        (Some(word @ ("oauth" | "media" | "debug_token")), _, _) => Route::Word(word),
         _ => Route::Unknown,
     };
     (version, route)
+}
+
+/// What follows the id or the word that a path names.
+#[must_use]
+pub(super) fn rest(path: &str) -> Vec<&str> {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty()).peekable();
+    let _version = segments.next_if(|segment| is_version(segment));
+    // More than any operation has: what is longer is unknown to every area.
+    segments.skip(1).take(6).collect()
 }
 
 fn is_version(segment: &str) -> bool {
@@ -70,8 +85,10 @@ mod tests {
             ("", None, Route::Root),
             ("/v23.0", Some("v23.0"), Route::Root),
             ("/v23.0/abc/messages", Some("v23.0"), Route::Unknown),
-            ("/v23.0/123/media", Some("v23.0"), Route::Unknown),
-            ("/v23.0/123/messages/1", Some("v23.0"), Route::Unknown),
+            ("/v23.0/123/media", Some("v23.0"), Route::Edge("123")),
+            ("/v23.0/123/messages/1", Some("v23.0"), Route::Edge("123")),
+            ("/oauth/access_token", None, Route::Word("oauth")),
+            ("/v23.0/media/1", Some("v23.0"), Route::Word("media")),
             ("/123456789012345678901", None, Route::Unknown),
             ("/v23.0.1/123", None, Route::Unknown),
             ("/../123/messages", None, Route::Unknown),

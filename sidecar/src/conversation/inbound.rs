@@ -258,7 +258,17 @@ impl Plan<'_> {
                 message: self.wamid(&peer, *message_id),
                 emoji: emoji.clone(),
             },
-            Body::Unsupported => InboundBody::Unsupported,
+            Body::Media(_)
+            | Body::Location(_)
+            | Body::Contacts(_)
+            | Body::Interactive(_)
+            | Body::InteractiveReply(_)
+            | Body::Template(_)
+            | Body::ButtonReply(_)
+            | Body::Edit { .. }
+            | Body::Revoke { .. }
+            | Body::RequestWelcome
+            | Body::Unsupported => InboundBody::Unsupported,
             Body::Receipt { kind, message_ids } => {
                 for message in message_ids {
                     if self.is_overfull() {

@@ -95,8 +95,8 @@ impl Plan<'_> {
                 );
                 self.status(peer, message, from, opaque, Status::Delivered);
             }
-            ReceiptKind::Read if kept.read => {}
-            ReceiptKind::Read => {
+            ReceiptKind::Read | ReceiptKind::Played if kept.read => {}
+            ReceiptKind::Read | ReceiptKind::Played => {
                 self.unschedule(message);
                 if self.shared().keep_content {
                     self.keep(

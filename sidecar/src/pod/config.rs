@@ -16,7 +16,7 @@ use waxseal_store::Durability;
 use zeroize::Zeroizing;
 
 use super::files::Files;
-use crate::config::{Config, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation, Webhook};
+use crate::config::{Config, CustodyLocation, Deletion, Number, Retention, Rules, Secret, StoreLocation, Surface, Webhook};
 
 /// What the files do not say.
 pub struct Place {
@@ -135,6 +135,7 @@ impl Reader<'_> {
                 retention: Retention::NoStorage,
                 deletion: Deletion::OnDelivery,
                 custody: custody(declared),
+                surface: Surface::default(),
             });
         }
         let pin = self.checked(path::PIN, secret::pin_fault);
@@ -167,6 +168,13 @@ impl Reader<'_> {
                 ContentDeletion::AtExpiry => Deletion::AtExpiry,
             },
             custody: custody(declared),
+            surface: Surface {
+                rules: Rules {
+                    throughput_per_second: declared.throughput_messages_per_second,
+                    ..Rules::default()
+                },
+                ..Surface::default()
+            },
         })
     }
 

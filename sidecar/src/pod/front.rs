@@ -163,7 +163,7 @@ impl<E: Engine> Front<E> {
             waits: self.waits.load(Ordering::Relaxed),
         };
         // Texts and numbers into memory: cannot fail.
-        let mut response = Response::new(Full::new(serde_json::to_vec(&presence).unwrap_or_default().into()));
+        let mut response = Response::new(serde_json::to_vec(&presence).unwrap_or_default().into());
         let kind = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response
@@ -310,7 +310,7 @@ fn is_repeatable(parts: &http::request::Parts) -> bool {
 
 /// To another pod: nothing was done.
 fn misdirected() -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(api::Body::default());
     *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
     response.headers_mut().insert(HOP, HeaderValue::from_static("0"));
     response

@@ -11,7 +11,7 @@ use waxseal_crds::v1alpha1::{ProblemReason, SidecarStatus, WebhookState};
 use waxseal_protocol::Tls;
 use waxseal_sidecar::{
     Serving,
-    config::{Config, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation, Webhook},
+    config::{Config, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation, Surface, Webhook},
     metrics::Metrics,
     pod::{self, board::Board, ownership::View, report::Reporter},
 };
@@ -71,6 +71,7 @@ async fn number(world: &World, name: &str, pin: &str) -> (Serving, Desk) {
             retention: Retention::Days(1),
             deletion: Deletion::OnDelivery,
             custody: CustodyLocation::File(world.path(&format!("keys/{name}"))),
+            surface: Surface::default(),
         }],
     };
     let store = Store::open_embedded(&world.path(name), Options::default()).await.unwrap();

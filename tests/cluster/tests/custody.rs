@@ -17,7 +17,7 @@ use waxseal_harness::{
 use waxseal_protocol::{Account, Credential, Tls};
 use waxseal_sidecar::{
     Running, Sidecar,
-    config::{self, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation},
+    config::{self, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation, Surface},
     custody::{self, Error, Keeper, SecretKeeper},
 };
 use waxseal_store::Durability;
@@ -268,6 +268,7 @@ impl Line {
                 namespace: "default".to_owned(),
                 name: "line-keys".to_owned(),
             },
+            surface: Surface::default(),
         };
         let config = config::Config {
             api_listen: any,

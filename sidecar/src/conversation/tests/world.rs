@@ -102,6 +102,7 @@ impl World {
             phone_number: BUSINESS.to_owned(),
             phone_number_id: "1055501".to_owned(),
             waba_id: "2".to_owned(),
+            app_id: "670843887433847".to_owned(),
             display_name: "Shop".to_owned(),
             connected: true,
             pin_enabled: true,

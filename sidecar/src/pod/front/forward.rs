@@ -97,7 +97,7 @@ impl Forwarder {
             if let (&Method::HEAD, Some(length)) = (&request.parts.method, length) {
                 parts.headers.insert(header::CONTENT_LENGTH, length);
             }
-            let mut answer = http::Response::new(Full::new(body.to_bytes()));
+            let mut answer = Response::new(body.to_bytes().into());
             (*answer.status_mut(), *answer.headers_mut()) = (parts.status, parts.headers);
             Forwarded::Answered(Box::new(answer))
         };

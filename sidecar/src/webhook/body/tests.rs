@@ -6,6 +6,7 @@ fn account() -> Account {
         phone_number: "+15550100".to_owned(),
         phone_number_id: "106540352242922".to_owned(),
         waba_id: "102290129340398".to_owned(),
+        app_id: "670843887433847".to_owned(),
         display_name: "Sample Shop".to_owned(),
         connected: true,
         pin_enabled: true,

@@ -186,7 +186,19 @@ impl Engine {
     fn take(&mut self, step: &mut Step, payload: &Payload, now: SystemTime) -> Result<(), Error> {
         let from = payload.sender.clone();
         match &payload.body {
-            Body::Text { .. } | Body::Reaction { .. } | Body::Unsupported => self.take_message(step, payload, now),
+            Body::Text { .. }
+            | Body::Reaction { .. }
+            | Body::Media(_)
+            | Body::Location(_)
+            | Body::Contacts(_)
+            | Body::Interactive(_)
+            | Body::InteractiveReply(_)
+            | Body::Template(_)
+            | Body::ButtonReply(_)
+            | Body::Edit { .. }
+            | Body::Revoke { .. }
+            | Body::RequestWelcome
+            | Body::Unsupported => self.take_message(step, payload, now),
             Body::Receipt { kind, message_ids } => Self::take_receipt(step, from, *kind, message_ids),
             Body::Typing => {
                 step.effects.events.push(Event::Typing { from });
@@ -231,7 +243,7 @@ impl Engine {
     fn take_receipt(step: &mut Step, from: PhoneNumber, kind: ReceiptKind, messages: &[MessageId]) -> Result<(), Error> {
         let status = match kind {
             ReceiptKind::Delivered => Status::Delivered,
-            ReceiptKind::Read => Status::Read,
+            ReceiptKind::Read | ReceiptKind::Played => Status::Read,
         };
         let mut advanced = Vec::new();
         for message in messages {

@@ -1,0 +1,105 @@
+//! Everything the port serves besides `POST /{number}/messages`.
+//!
+//! Purpose: finds out what the first id of a path names (a number, its account, its app, or an object of a number), who may ask, and which
+//! area answers. Each area is a file below and knows one concern; it gets the number itself and the [`Call`].
+//!
+//! May touch: the numbers it is given. Must not: log or repeat in an error what a request said.
+
+mod account;
+mod app;
+mod arguments;
+mod automation;
+mod block;
+mod call;
+mod history;
+mod media;
+mod phone;
+mod profile;
+mod qr;
+mod registration;
+mod settings;
+mod subscriptions;
+mod templates;
+
+pub(super) use self::call::{BrokenOff, Call};
+
+use http::Method;
+
+use super::{GraphError, answer::Response};
+use crate::number::Number;
+
+/// What an area has to say: an answer, an error, or `None` when it serves no such operation.
+type Answer = Result<Option<Response>, GraphError>;
+
+/// Whom a call is for.
+pub(super) enum Target<'a> {
+    /// A number, by its id.
+    Phone(&'a Number),
+    /// An account: its numbers that the token admits to, at least one.
+    Account(Vec<&'a Number>),
+    /// An app: its numbers, at least one. Nobody has looked at a token yet.
+    App(Vec<&'a Number>),
+    /// Some object, by its id: it may belong to any of the numbers that the token admits to, at least one.
+    Object(&'a str, Vec<&'a Number>),
+    /// A path that starts with a word: `oauth`, `media`, `debug_token`. All numbers; nobody has looked at a token yet.
+    Word(&'a str, Vec<&'a Number>),
+}
+
+/// Answers a call.
+///
+/// # Errors
+/// The Graph error to answer with.
+pub(super) async fn answer(target: Target<'_>, call: &mut Call<'_>) -> Result<Response, GraphError> {
+    let answered = match &target {
+        Target::Phone(number) => phone_edge(number, call).await?,
+        Target::Account(numbers) => match call.edge() {
+            Some("subscribed_apps") => subscriptions::account(numbers, call).await?,
+            Some("message_templates" | "upsert_message_templates" | "migrate_message_templates") => {
+                templates::account(numbers, call).await?
+            }
+            _ => account::account(numbers, call).await?,
+        },
+        Target::App(numbers) => match call.edge() {
+            Some("subscriptions") => subscriptions::app(numbers, call).await?,
+            _ => app::app(numbers, call).await?,
+        },
+        Target::Object(id, numbers) => object(id, numbers, call).await?,
+        Target::Word(word, numbers) => match *word {
+            "media" => media::download(numbers, call).await?,
+            _ => app::word(word, numbers, call).await?,
+        },
+    };
+    answered.ok_or_else(|| GraphError::unsupported_object(call.method))
+}
+
+async fn phone_edge(number: &Number, call: &mut Call<'_>) -> Answer {
+    match call.edge() {
+        None => match *call.method {
+            // `webhook_configuration` is a member of the node like others.
+            Method::POST => match subscriptions::phone(number, call).await? {
+                Some(response) => Ok(Some(response)),
+                None => registration::node(number, call).await,
+            },
+            _ => phone::node(number, call).await,
+        },
+        Some("media") => media::phone(number, call).await,
+        Some("register" | "deregister" | "request_code" | "verify_code") => registration::phone(number, call).await,
+        Some("settings") => settings::phone(number, call).await,
+        Some("whatsapp_business_profile") => profile::phone(number, call).await,
+        Some("message_qrdls") => qr::phone(number, call).await,
+        Some("block_users") => block::phone(number, call).await,
+        Some("message_history" | "webhook_dead_letters" | "webhook_replay") => history::phone(number, call).await,
+        Some(_) => automation::phone(number, call).await,
+    }
+}
+
+/// Media, templates and history entries are known by ids of their own.
+async fn object(id: &str, numbers: &[&Number], call: &mut Call<'_>) -> Answer {
+    if let Some(response) = media::object(id, numbers, call).await? {
+        return Ok(Some(response));
+    }
+    if let Some(response) = templates::object(id, numbers, call).await? {
+        return Ok(Some(response));
+    }
+    history::object(id, numbers, call).await
+}
