@@ -107,7 +107,7 @@ impl<'a> Record<'a> {
                 let from = from.reveal();
                 let receipt = |message: &MessageId| match kind {
                     ReceiptKind::Delivered => Self::Delivered { id: id(*message), from },
-                    ReceiptKind::Read => Self::Read { id: id(*message), from },
+                    ReceiptKind::Read | ReceiptKind::Played => Self::Read { id: id(*message), from },
                 };
                 message_ids.iter().map(receipt).collect()
             }

@@ -218,7 +218,7 @@ impl Script {
             Event::Sent { message_id, .. } => self.reached(Stage::Sent, *message_id),
             Event::Receipt { kind, message_ids, .. } => {
                 let stage = match kind {
-                    ReceiptKind::Read => Stage::Read,
+                    ReceiptKind::Read | ReceiptKind::Played => Stage::Read,
                     ReceiptKind::Delivered => Stage::Delivered,
                 };
                 for message_id in message_ids {
