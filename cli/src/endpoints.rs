@@ -29,6 +29,9 @@ pub(crate) struct Endpoints {
 pub(crate) struct Number {
     pub(crate) phone_number: String,
     pub(crate) phone_number_id: String,
+    /// The WhatsApp Business Account that the number belongs to.
+    #[serde(default)]
+    pub(crate) business_account_id: String,
     pub(crate) token: String,
     pub(crate) app_secret: String,
     pub(crate) verify_token: String,
@@ -85,6 +88,7 @@ mod tests {
             numbers: vec![Number {
                 phone_number: "+15550100".to_owned(),
                 phone_number_id: "1".to_owned(),
+                business_account_id: "2".to_owned(),
                 token: "t".to_owned(),
                 app_secret: "a".to_owned(),
                 verify_token: "v".to_owned(),
@@ -120,7 +124,14 @@ mod tests {
         for member in ["api", "admin", "relay"] {
             assert!(json[member].is_string(), "{member}");
         }
-        for member in ["phone_number", "phone_number_id", "token", "app_secret", "verify_token"] {
+        for member in [
+            "phone_number",
+            "phone_number_id",
+            "business_account_id",
+            "token",
+            "app_secret",
+            "verify_token",
+        ] {
             assert!(json["numbers"][0][member].is_string(), "{member}");
         }
     }

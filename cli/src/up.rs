@@ -115,6 +115,7 @@ impl Running {
             webhook: args.webhook.as_deref(),
             receiver: receiver.as_ref().map(receiver::Running::url),
             redis: args.redis.as_deref(),
+            api_certificate: args.api_certificate()?,
         };
         let (sidecar, targets) = match start_sidecar(args, &config, numbers).await {
             Ok(started) => started,
@@ -128,7 +129,9 @@ impl Running {
             relay.shutdown().await;
             return Err(error);
         }
-        let endpoints = business::endpoints(numbers, targets, sidecar.api, sidecar.admin, relay_url);
+        let scheme = if args.tls_certificate.is_some() { "https" } else { "http" };
+        let api = format!("{scheme}://{}", sidecar.api);
+        let endpoints = business::endpoints(numbers, targets, api, sidecar.admin, relay_url);
         Ok(Self {
             relay,
             sidecar,

@@ -37,6 +37,10 @@ pub mod path {
     pub const REDIS_USERNAME: &str = "redis/username";
     /// The Redis password.
     pub const REDIS_PASSWORD: &str = "redis/password";
+    /// The certificate that the Cloud API port shows, followed by those that vouch for it; may be absent, then the port speaks plain HTTP.
+    pub const API_CERTIFICATE: &str = "api/tls.crt";
+    /// Its key.
+    pub const API_KEY: &str = "api/tls.key";
     /// The certificate by which the sidecar proves itself to the relay.
     pub const RELAY_CERTIFICATE: &str = "relay/tls.crt";
     /// Its key.

@@ -21,6 +21,7 @@ mod send;
 mod server;
 
 pub mod admin;
+pub mod tls;
 
 use std::{
     collections::HashMap,
@@ -48,7 +49,7 @@ use crate::{message::Engine, number::Number};
 
 pub use self::{
     answer::{Body, Response},
-    server::{Handler, serve},
+    server::{Handler, serve, serve_secured},
 };
 
 /// A request as it comes from a connection.

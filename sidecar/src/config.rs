@@ -8,7 +8,10 @@ use waxseal_protocol::Tls;
 use waxseal_store::Durability;
 use zeroize::Zeroizing;
 
-use crate::custody::{FileKeeper, Keeper};
+use crate::{
+    api::tls::Certificate,
+    custody::{FileKeeper, Keeper},
+};
 
 /// A secret text: a token, an app secret, a PIN. Wiped when dropped; has no `Debug`, `Display` or `Serialize`.
 #[derive(Clone)]
@@ -39,6 +42,8 @@ impl From<&str> for Secret {
 pub struct Config {
     /// Where the Cloud API port listens; port 0 takes a free one.
     pub api_listen: SocketAddr,
+    /// What the Cloud API port shows to those who connect; it speaks plain HTTP without one.
+    pub api_certificate: Option<Certificate>,
     /// Where `/livez`, `/readyz`, `/metrics` and `/status` listen; port 0 takes a free one.
     pub admin_listen: SocketAddr,
     /// `https://host:port` (or `http://`, on one machine) of the relay.

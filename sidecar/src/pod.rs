@@ -48,9 +48,10 @@ use self::{
 };
 use crate::{
     Erased,
-    api::{self, Limits},
+    api::{self, Limits, tls::Certificate},
     config::CustodyLocation,
     custody::{self, Cause},
+    number::Number,
     sidecar::listen,
 };
 
@@ -151,7 +152,9 @@ pub async fn run(options: Options, terminate: CancellationToken) -> Result<(), E
     }
     let closing = CancellationToken::new();
     let mut server = JoinSet::new();
-    server.spawn(api::serve(api_listener, Arc::clone(&front), closing.clone()));
+    let (secure, certificate) = watch::channel(None);
+    helpers.spawn(show_certificate(loaded.clone(), secure, Arc::clone(&front)));
+    server.spawn(api::serve_secured(api_listener, certificate, Arc::clone(&front), closing.clone()));
     let life = Life {
         me,
         pod: options.pod_name,
@@ -216,6 +219,28 @@ pub async fn erase(mounts: &Mounts, deadline: Duration) -> Result<Vec<Erased>, E
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
+        }
+    }
+}
+
+/// Has the API port show the certificate of the last configuration that could be used.
+async fn show_certificate(mut loaded: watch::Receiver<Loaded>, port: watch::Sender<Option<Certificate>>, front: Arc<Front<Number>>) {
+    loop {
+        let plan = loaded.borrow_and_update().plan.clone();
+        if let Some(plan) = plan {
+            let certificate = plan.config.api_certificate.clone();
+            let leaf = |certificate: &Option<Certificate>| certificate.as_ref().map(|certificate| certificate.leaf().clone());
+            if leaf(&certificate) != leaf(&port.borrow()) {
+                tracing::info!(
+                    secured = certificate.is_some(),
+                    "new connections to the API port get another certificate"
+                );
+            }
+            front.set_certificate(certificate.as_ref());
+            port.send_replace(certificate);
+        }
+        if loaded.changed().await.is_err() {
+            return;
         }
     }
 }

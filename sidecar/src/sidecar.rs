@@ -7,7 +7,7 @@ use std::{
 };
 
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use waxseal_store::Store;
 
@@ -81,7 +81,13 @@ impl Sidecar {
         let serving = Serving::start(&config, &store, &metrics).await?;
         let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
         let (mut server, mut admin_server) = (JoinSet::new(), JoinSet::new());
-        server.spawn(api::serve(api_listener, Arc::clone(serving.api()), closing.clone()));
+        let (_unchanged, certificate) = watch::channel(config.api_certificate.clone());
+        server.spawn(api::serve_secured(
+            api_listener,
+            certificate,
+            Arc::clone(serving.api()),
+            closing.clone(),
+        ));
         let desk = Arc::new(Desk {
             numbers: serving.numbers().to_vec(),
             store: store.clone(),

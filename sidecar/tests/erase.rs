@@ -116,6 +116,7 @@ fn config(relay_url: &str, redis_url: &str, key_file: &Path) -> Config {
             custody: CustodyLocation::File(key_file.to_owned()),
             surface: Surface::default(),
         }],
+        api_certificate: None,
         source_url: "s".to_owned(),
     }
 }

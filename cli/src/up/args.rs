@@ -5,6 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context as _;
+use waxseal_sidecar::api::tls::Certificate;
+use zeroize::Zeroizing;
+
 use crate::state_dir;
 
 const EXAMPLES: &str = "\
@@ -17,6 +21,8 @@ Examples:
       Your own businesses, from the same YAML that a cluster takes.
   waxseal up --redis redis://127.0.0.1:6379
       Message state in a Redis, which must run with maxmemory-policy noeviction.
+  waxseal up --tls-certificate cert.pem --tls-key key.pem
+      The API over HTTPS, for clients that speak nothing else.
   waxseal up --ephemeral --listen 127.0.0.1:0
       For a test: a free port, and nothing stays. With --json the addresses come as one JSON object on standard output.
 
@@ -54,6 +60,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
 
+    /// Certificate (PEM, with those that vouch for it) that the HTTP API shows: it speaks HTTPS then, and only HTTPS.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// The private key (PEM) of that certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+
     /// Where /livez, /readyz, /metrics and /status listen [default: 127.0.0.1:8082, or a free port].
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) admin_listen: Option<SocketAddr>,
@@ -83,6 +97,18 @@ const SOURCE_URL: &str = "https://waxseal.dev/source";
 impl Args {
     pub(crate) fn state_dir(&self) -> &Path {
         self.state_dir.as_deref().unwrap_or(Path::new(state_dir::DEFAULT))
+    }
+
+    /// What the HTTP API shows, if it is to speak HTTPS.
+    pub(crate) fn api_certificate(&self) -> anyhow::Result<Option<Certificate>> {
+        let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) else {
+            return Ok(None);
+        };
+        let read = |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
+        let (chain, secret) = (read(certificate)?, Zeroizing::new(read(key)?));
+        Certificate::from_pem(&chain, &secret)
+            .map(Some)
+            .with_context(|| format!("--tls-certificate {} --tls-key {}", certificate.display(), key.display()))
     }
 }
 
@@ -138,6 +164,7 @@ mod tests {
         assert!(refused("--webhook ftp://a").contains("must begin with http:// or https://"));
         assert!(refused("--redis http://a").contains("must begin with redis:// or rediss://"));
         assert!(refused("--listen 8080").contains("--listen"));
+        assert!(refused("--tls-certificate a.pem").contains("--tls-key"));
         assert!(refused("--ephemeral --state-dir x").contains("cannot be used with"));
     }
 

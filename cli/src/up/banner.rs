@@ -35,7 +35,7 @@ pub(super) fn print(args: &Args, state: &StateDir, endpoints: &Endpoints, number
         ephemeral: state.is_ephemeral(),
         redis: args.redis.is_some(),
         own_webhook: args.webhook.is_some() || numbers.iter().all(|number| number.webhook.is_some()),
-        exposed: !args.listen.ip().is_loopback(),
+        exposed: !args.listen.ip().is_loopback() && args.tls_certificate.is_none(),
     };
     terminal::say(&banner(&facts, endpoints, numbers, Style::of_stdout()));
 }
@@ -108,8 +108,10 @@ fn curl(api: &str, phone_number_id: &str, token: &str, name: &str) -> String {
     let to = CONSUMER.trim_start_matches('+');
     let text = serde_json::Value::from(format!("Hello from {}", harmless(name)));
     let body = format!(r#"{{"messaging_product":"whatsapp","to":"{to}","type":"text","text":{{"body":{text}}}}}"#);
+    // The certificate is seldom made out to this address.
+    let insecure = if api.starts_with("https:") { "-k " } else { "" };
     format!(
-        "  curl {} \\\n    -H {} -H 'Content-Type: application/json' \\\n    -d {}",
+        "  curl {insecure}{} \\\n    -H {} -H 'Content-Type: application/json' \\\n    -d {}",
         shell_word(&format!("{api}/{API_VERSION}/{phone_number_id}/messages")),
         shell_word(&format!("Authorization: Bearer {token}")),
         shell_word(&body)
@@ -187,7 +189,7 @@ mod tests {
         let endpoints = business::endpoints(
             &numbers,
             vec![target],
-            address(8080),
+            "http://127.0.0.1:8080".to_owned(),
             address(8082),
             "http://127.0.0.1:8081".to_owned(),
         );
@@ -227,6 +229,12 @@ Stop     Ctrl-C; started again, conversations go on
 
 What arrives at the business is printed here (times are UTC)."#;
         assert_eq!(shown(&facts, "http://127.0.0.1:9/webhook/1"), expected);
+    }
+
+    #[test]
+    fn follows_the_scheme_of_the_api() {
+        let line = curl("https://127.0.0.1:8443", "1", "t", "Shop");
+        assert!(line.starts_with("  curl -k https://127.0.0.1:8443/v23.0/1/messages "), "{line}");
     }
 
     #[test]

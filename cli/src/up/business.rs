@@ -10,7 +10,10 @@ use waxseal_crds::{
     v1alpha1::{ContentDeletion, DurabilityMode},
 };
 use waxseal_protocol::Tls;
-use waxseal_sidecar::config::{self, CustodyLocation, Secret};
+use waxseal_sidecar::{
+    api::tls::Certificate,
+    config::{self, CustodyLocation, Secret},
+};
 use waxseal_store::Durability;
 use zeroize::Zeroizing;
 
@@ -68,6 +71,8 @@ pub(super) struct Wiring<'a> {
     /// The built-in receiver, for numbers without a webhook.
     pub(super) receiver: Option<&'a str>,
     pub(super) redis: Option<&'a str>,
+    /// What the HTTP API shows, if it speaks HTTPS.
+    pub(super) api_certificate: Option<Certificate>,
 }
 
 impl Wiring<'_> {
@@ -107,6 +112,7 @@ impl Wiring<'_> {
         };
         Ok(config::Config {
             api_listen,
+            api_certificate: self.api_certificate.clone(),
             admin_listen,
             relay_url: self.relay_url.to_owned(),
             relay_tls: Tls::default(),
@@ -172,17 +178,18 @@ fn durability(numbers: &[DeclaredNumber]) -> Durability {
 }
 
 /// What goes into `endpoints.json`.
-pub(super) fn endpoints(numbers: &[DeclaredNumber], targets: Vec<Target>, api: SocketAddr, admin: SocketAddr, relay: String) -> Endpoints {
+pub(super) fn endpoints(numbers: &[DeclaredNumber], targets: Vec<Target>, api: String, admin: SocketAddr, relay: String) -> Endpoints {
     let number = |(number, target): (&DeclaredNumber, Target)| Number {
         phone_number: number.phone_number.clone(),
         phone_number_id: number.phone_number_id.clone(),
+        business_account_id: number.business_account_id.clone(),
         token: number.tokens.first().map(|token| token.to_string()).unwrap_or_default(),
         app_secret: number.app_secret.to_string(),
         verify_token: target.verify_token.to_string(),
         webhook: target.url,
     };
     Endpoints {
-        api: format!("http://{api}"),
+        api,
         admin: format!("http://{admin}"),
         relay,
         pid: std::process::id(),
@@ -214,6 +221,7 @@ mod tests {
             webhook,
             receiver,
             redis: None,
+            api_certificate: None,
         };
         let mut number = sample(&secrets);
         let id = number.phone_number_id.clone();

@@ -1,16 +1,24 @@
 //! The accept loop of the API port.
 //!
-//! Purpose: HTTP/1.1 connections straight on hyper, without a middleware stack, since every message passes here. Bounds the number of
-//! connections, the time a request's head and body may take, and on shutdown finishes what is in flight.
+//! Purpose: HTTP/1.1 connections straight on hyper, without a middleware stack, since every message passes here; over TLS where there is a
+//! certificate. Bounds the number of connections, the time a handshake and a request's head and body may take, and on shutdown finishes what
+//! is in flight.
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, Limits, Request, Response};
+use super::{Api, Limits, Request, Response, tls::Certificate};
 use crate::message::Engine;
 
 /// Answers the requests of a port.
@@ -34,11 +42,26 @@ impl<E: Engine> Handler for Api<E> {
 
 /// How long the loop waits when the process has no file left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a client may take to shake hands.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves the port over plain HTTP, as [`serve_secured`] otherwise.
+pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, shutdown: CancellationToken) {
+    let (_plain, certificate) = watch::channel(None);
+    serve_secured(listener, certificate, handler, shutdown).await;
+}
 
 /// Serves the port until `shutdown` is cancelled, then lets every request in flight finish. Idle connections are closed at once.
 ///
+/// While there is a certificate, new connections speak TLS with it, and only TLS; those that are open keep what they began with.
+///
 /// Dropping the future ends the connections where they are: that is how a caller puts a limit to the finishing.
-pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, shutdown: CancellationToken) {
+pub async fn serve_secured<H: Handler>(
+    listener: TcpListener,
+    certificate: watch::Receiver<Option<Certificate>>,
+    handler: Arc<H>,
+    shutdown: CancellationToken,
+) {
     let limits = handler.limits();
     let mut connections = JoinSet::new();
     loop {
@@ -51,7 +74,8 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, shutdown:
                 Ok((stream, _)) => {
                     // Answers are small and written whole.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(stream, limits, Arc::clone(&handler), shutdown.clone()));
+                    let acceptor = certificate.borrow().as_ref().map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));
+                    connections.spawn(shake_hands(stream, acceptor, limits, Arc::clone(&handler), shutdown.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(kind = ?error.kind(), "cannot accept a connection");
@@ -64,7 +88,32 @@ pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, shutdown:
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection<H: Handler>(stream: tokio::net::TcpStream, limits: Limits, handler: Arc<H>, shutdown: CancellationToken) {
+async fn shake_hands<H: Handler>(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    limits: Limits,
+    handler: Arc<H>,
+    shutdown: CancellationToken,
+) {
+    let Some(acceptor) = acceptor else {
+        return connection(stream, limits, handler, shutdown).await;
+    };
+    let handshake = tokio::select! {
+        handshake = timeout(HANDSHAKE_TIMEOUT.min(limits.idle), acceptor.accept(stream)) => handshake,
+        () = shutdown.cancelled() => return,
+    };
+    match handshake {
+        Ok(Ok(stream)) => connection(stream, limits, handler, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(kind = ?error.kind(), "a client could not shake hands"),
+        Err(_) => tracing::debug!("a client did not shake hands in time"),
+    }
+}
+
+async fn connection<S, H>(stream: S, limits: Limits, handler: Arc<H>, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Handler,
+{
     let service = service_fn(move |request| {
         let handler = Arc::clone(&handler);
         async move { Ok::<_, Infallible>(handler.handle(request).await) }

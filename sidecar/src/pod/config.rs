@@ -16,7 +16,10 @@ use waxseal_store::Durability;
 use zeroize::Zeroizing;
 
 use super::files::Files;
-use crate::config::{Config, CustodyLocation, Deletion, Number, Retention, Rules, Secret, StoreLocation, Surface, Webhook};
+use crate::{
+    api::tls::Certificate,
+    config::{Config, CustodyLocation, Deletion, Number, Retention, Rules, Secret, StoreLocation, Surface, Webhook},
+};
 
 /// What the files do not say.
 pub struct Place {
@@ -94,8 +97,10 @@ impl Reader<'_> {
         let store = self.redis_url().map(StoreLocation::Redis);
         let relay_tls = self.relay_tls();
         let durability = self.durability();
+        let api_certificate = self.api_certificate();
         Some(Config {
             api_listen: place.api_listen,
+            api_certificate,
             admin_listen: place.admin_listen,
             source_url: place.source_url.clone(),
             relay_url: self.url("relayUrl", &self.declared.relay_url, &["http://", "https://"])?,
@@ -272,6 +277,28 @@ impl Reader<'_> {
             ca: self.declared.relay_ca.as_ref().map(|pem| pem.as_bytes().to_vec()),
             identity,
         })
+    }
+
+    /// What the API port shows, if the Secret of its certificate is mounted.
+    fn api_certificate(&mut self) -> Option<Certificate> {
+        let paths = [path::API_CERTIFICATE, path::API_KEY];
+        let declared = |path: &&str| self.files.secrets.contains_key(*path) || self.declared.secrets.iter().any(|file| file.path == **path);
+        if self.purpose == Purpose::Erase || !paths.iter().any(declared) {
+            return None;
+        }
+        let [chain, key] = paths.map(|path| {
+            let fault = |text: &str| (!text.contains("-----BEGIN ")).then(|| "must be in PEM form".to_owned());
+            self.checked(path, fault)
+        });
+        let (chain, key) = (chain?, key?);
+        match Certificate::from_pem(chain.reveal().as_bytes(), key.reveal().as_bytes()) {
+            Ok(certificate) => Some(certificate),
+            Err(error) => {
+                let message = format!("{}: {error}", self.name(path::API_CERTIFICATE));
+                self.add(ProblemReason::SecretInvalid, message);
+                None
+            }
+        }
     }
 
     fn url(&mut self, field: &str, url: &str, schemes: &[&str]) -> Option<String> {

@@ -9,6 +9,7 @@
 //!
 //! May touch: its port, the owner's port. Must not: log or keep what requests say. Bounded: connections, requests that wait, bytes of bodies.
 
+mod dial;
 mod forward;
 mod gate;
 
@@ -39,7 +40,7 @@ use self::{
 };
 use super::{metrics::Metrics, ownership::machine::Instance};
 use crate::{
-    api::{self, Api, Handler, Limits, Request, Response},
+    api::{self, Api, Handler, Limits, Request, Response, tls::Certificate},
     message::Engine,
 };
 
@@ -122,6 +123,11 @@ impl<E: Engine> Front<E> {
     pub fn leave(&self) {
         self.is_leaving.store(true, Ordering::Relaxed);
         self.set_waits(false);
+    }
+
+    /// What this pod's port shows, and other pods of the number show too: they are reached as this one is.
+    pub fn set_certificate(&self, certificate: Option<&Certificate>) {
+        self.forwarder.set_certificate(certificate);
     }
 
     /// Asks another pod who it is, and has it look who owns the number.

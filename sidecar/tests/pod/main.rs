@@ -11,4 +11,5 @@ mod files;
 mod handover;
 mod report;
 mod sender;
+mod tls;
 mod world;

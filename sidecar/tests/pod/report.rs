@@ -53,6 +53,7 @@ async fn number(world: &World, name: &str, pin: &str) -> (Serving, Desk) {
         store_ca: None,
         store: StoreLocation::Embedded(world.path(name)),
         durability: Durability::Auto,
+        api_certificate: None,
         source_url: "s".to_owned(),
         numbers: vec![Number {
             phone_number: PhoneNumber::parse(NUMBER).unwrap(),

@@ -279,6 +279,7 @@ impl Line {
             store: StoreLocation::Embedded(self.folder.path().join("state.redb")),
             durability: Durability::Auto,
             numbers: vec![number],
+            api_certificate: None,
             source_url: "s".to_owned(),
         };
         Sidecar::start(config).await.unwrap()

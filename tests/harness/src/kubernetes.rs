@@ -9,7 +9,6 @@
 //! The programs come from the folder that `cargo xtask cluster tools` fills; `KUBEBUILDER_ASSETS` may name a folder with some of them that is
 //! looked into first. Everything else is in a temporary folder. All of it ends with the value that started it, and also with the process.
 
-mod certificates;
 mod component;
 mod control_plane;
 mod keeper;

@@ -2,6 +2,7 @@
 //! temporary directory, and ends with the value that started it.
 
 pub mod business;
+pub mod certificates;
 pub mod chat;
 #[cfg(unix)]
 pub mod kubernetes;

@@ -2,18 +2,19 @@
 //!
 //! May touch: the owner's API port. Must not: send a request twice that may have been carried out, or look into one.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::api::Response;
+use super::dial::{Dial, Siblings};
+use crate::api::{Response, tls::Certificate};
 
 /// Marks what pods say to each other: on a request, that it was passed on once and must not be again; on an answer, that nothing was done.
 pub const HOP: HeaderName = HeaderName::from_static("waxseal-hop");
@@ -56,23 +57,27 @@ pub struct Presence {
 
 /// Keeps connections to the owner.
 pub struct Forwarder {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Dial, Full<Bytes>>,
+    siblings: Arc<Siblings>,
 }
 
 impl Default for Forwarder {
     fn default() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let siblings = Arc::new(Siblings::default());
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(connector);
-        Self { client }
+            .build(Dial::new(CONNECT_TIMEOUT, Arc::clone(&siblings)));
+        Self { client, siblings }
     }
 }
 
 impl Forwarder {
+    /// From now on other pods are reached over TLS, and have to show this certificate; over plain HTTP without one.
+    pub fn set_certificate(&self, certificate: Option<&Certificate>) {
+        self.siblings.set(certificate);
+    }
+
     /// Passes a request on.
     pub async fn forward(&self, to: SocketAddr, request: &Whole) -> Forwarded {
         let Ok(outgoing) = outgoing(to, request) else {

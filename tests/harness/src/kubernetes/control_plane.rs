@@ -9,15 +9,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{
-    Kubeconfig, Kubectl,
+use super::{Kubeconfig, Kubectl, component::Component, keeper::Keeper, network::Network, programs};
+use crate::{
     certificates::{self, Authority},
-    component::Component,
-    keeper::Keeper,
-    network::Network,
-    programs,
+    ports,
 };
-use crate::ports;
 
 const ETCD_TIMEOUT: Duration = Duration::from_secs(30);
 const API_SERVER_TIMEOUT: Duration = Duration::from_secs(120);

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 
-use super::certificates::Identity;
+use crate::certificates::Identity;
 
 /// A kubeconfig file.
 #[derive(Clone, Debug)]

@@ -1,24 +1,30 @@
-//! A certificate authority for one cluster. Its key stays in memory.
+//! A certificate authority for one test: of a cluster, or of whom HTTP clients trust. Its key stays in memory.
 
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 /// Signs what the parts of a cluster show each other.
-pub(super) struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: String,
 }
 
 /// A certificate with its key, both PEM.
-pub(super) struct Identity {
-    pub(super) certificate: String,
-    pub(super) private_key: String,
+pub struct Identity {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub private_key: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> Result<Self> {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new() -> Result<Self> {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "waxseal test cluster");
+        params.distinguished_name.push(DnType::CommonName, "waxseal test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;
@@ -27,19 +33,26 @@ impl Authority {
         Ok(Self { issuer, certificate })
     }
 
-    /// PEM.
-    pub(super) fn certificate(&self) -> &str {
+    /// Its own certificate, PEM.
+    #[must_use]
+    pub fn certificate(&self) -> &str {
         &self.certificate
     }
 
     /// For a server at these names and addresses.
-    pub(super) fn server(&self, name: &str, alternative_names: &[&str]) -> Result<Identity> {
+    ///
+    /// # Errors
+    /// When a name is none.
+    pub fn server(&self, name: &str, alternative_names: &[&str]) -> Result<Identity> {
         let names: Vec<String> = alternative_names.iter().map(|name| (*name).to_owned()).collect();
         self.sign(name, None, CertificateParams::new(names)?, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// For a user of the API server, in a group (the certificates of this library hold one).
-    pub(super) fn client(&self, user: &str, group: Option<&str>) -> Result<Identity> {
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn client(&self, user: &str, group: Option<&str>) -> Result<Identity> {
         self.sign(user, group, CertificateParams::default(), ExtendedKeyUsagePurpose::ClientAuth)
     }
 
@@ -59,7 +72,10 @@ impl Authority {
 }
 
 /// A key pair for signing tokens, PEM: private, public.
-pub(super) fn token_keys() -> Result<(String, String)> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn token_keys() -> Result<(String, String)> {
     let key = KeyPair::generate()?;
     Ok((key.serialize_pem(), key.public_key_pem()))
 }
