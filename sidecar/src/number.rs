@@ -41,6 +41,7 @@ use crate::{
 };
 
 mod accept;
+mod announce;
 mod hooks;
 mod keys;
 mod link;

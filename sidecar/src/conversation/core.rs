@@ -15,10 +15,10 @@ use waxseal_content::{EnvelopeId, PhoneNumber, Text};
 use waxseal_protocol::proto::Envelope;
 use waxseal_store::{Batch, EntryId, Key};
 
-use super::{id::PeerIndex, plan::Plan};
+use super::{id::PeerIndex, plan::Plan, record::About};
 
 pub use super::{
-    input::{Accepted, Delivery, Input, Loaded, Moment, Taken},
+    input::{Accepted, Announced, Delivery, Input, Loaded, Moment, Taken},
     shared::{Peer, Shared, SignedKeys, open, open_peer},
 };
 
@@ -58,6 +58,8 @@ pub struct Event {
     pub window_end_ms: u64,
     /// What to post.
     pub body: Bytes,
+    /// What it tells of.
+    pub about: About,
 }
 
 /// The outcome of planning: commit [`Turn::batch`], then [`Core::settle`].

@@ -19,6 +19,9 @@ const WAMID_LABEL: &[u8] = b"wamid 1";
 /// The blind index of a consumer: how a peer is named in the store and to the Signal library.
 pub type PeerIndex = [u8; 16];
 
+/// Stands for a consumer in webhook events that are about the number itself, so that they too go one after the other. Lane 0.
+pub const NOBODY: PeerIndex = [0; 16];
+
 /// The lane of a consumer.
 #[must_use]
 pub const fn lane_of(peer: &PeerIndex) -> u8 {

@@ -40,6 +40,14 @@ pub struct Accepted {
     pub job: Job,
 }
 
+/// What the number itself tells the business, as a webhook event of a field other than `messages`.
+pub struct Announced {
+    /// The field.
+    pub field: String,
+    /// The exact bytes to post.
+    pub body: Bytes,
+}
+
 /// What has happened since the last turn.
 #[derive(Default)]
 pub struct Input {
@@ -59,6 +67,8 @@ pub struct Input {
     pub lapsed: Vec<EnvelopeId>,
     /// Webhook events that are done with.
     pub finished: Vec<EntryId>,
+    /// What the number itself has to tell the business.
+    pub announced: Vec<Announced>,
     /// Accepted messages that cannot be opened any more.
     pub unreadable: Vec<EntryId>,
     /// Names that turned out to be used by somebody else, from an earlier try of this turn.
@@ -78,6 +88,7 @@ impl Input {
             && self.expired.is_empty()
             && self.lapsed.is_empty()
             && self.finished.is_empty()
+            && self.announced.is_empty()
             && self.unreadable.is_empty()
     }
 
@@ -100,6 +111,7 @@ impl Input {
             expired: rest(&mut self.expired, taken.expired),
             lapsed: rest(&mut self.lapsed, taken.lapsed),
             finished: rest(&mut self.finished, taken.finished),
+            announced: rest(&mut self.announced, taken.announced),
             unreadable: rest(&mut self.unreadable, taken.unreadable),
             used: HashSet::new(),
             may_repeat: self.may_repeat,
@@ -120,6 +132,7 @@ pub struct Taken {
     pub hopeless: usize,
     pub unreadable: usize,
     pub finished: usize,
+    pub announced: usize,
 }
 
 /// Values of the store that a turn needs; `None` for what does not exist.

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{Notify, Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc, oneshot},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,8 +23,9 @@ use waxseal_protocol::{
 use waxseal_store::{EntryId, Outcome, Store};
 
 use super::{
-    core::{self, Accepted, Core, Delivery, Input, Loaded, Moment, Settled, Shared, Unplanned},
+    core::{self, Accepted, Announced, Core, Delivery, Input, Loaded, Moment, Settled, Shared, Unplanned},
     id::{self, PeerIndex},
+    record::About,
 };
 use crate::{
     transport::Transport,
@@ -47,6 +48,7 @@ const JOBS_PER_TURN: usize = 128;
 const DELIVERY_BYTES_PER_TURN: usize = 512 * 1024;
 const VERDICTS_PER_TURN: usize = 512;
 const FINISHED_PER_TURN: usize = 512;
+const ANNOUNCED_PER_TURN: usize = 64;
 /// Envelopes the relay may owe an answer for; more stay unencrypted in the queue.
 const MAX_UNANSWERED: usize = 2048;
 /// Messages waiting in memory for bundles, and those of one consumer; more stay in the queue.
@@ -88,6 +90,8 @@ pub enum Event {
     Posted(EntryId, line::Ended),
     /// The webhook endpoint has been verified.
     WebhookReady,
+    /// The number itself has something to tell the business; answered once that is durable.
+    Announce(Announced, oneshot::Sender<()>),
 }
 
 /// What leaves through the link.
@@ -113,6 +117,10 @@ pub struct Post {
     pub event_id: [u8; 16],
     /// The exact bytes.
     pub body: Bytes,
+    /// The consumer.
+    pub peer: PeerIndex,
+    /// What it tells of.
+    pub about: About,
 }
 
 /// What a lane works with.
@@ -159,6 +167,8 @@ pub struct Lane {
     more_jobs: bool,
     parked: HashMap<PeerIndex, Parked>,
     bad_bundles: HashMap<PeerIndex, u32>,
+    /// Who waits for what is in [`Input::announced`], in the same order.
+    announcers: VecDeque<oneshot::Sender<()>>,
     line: Line<EntryId, Post>,
     line_rests_until: Option<Instant>,
     next_deadline_check: Instant,
@@ -194,6 +204,7 @@ impl Lane {
             more_jobs: true,
             parked: HashMap::new(),
             bad_bundles: HashMap::new(),
+            announcers: VecDeque::new(),
             line: Line::new(LINE),
             line_rests_until: None,
             next_deadline_check: Instant::now(),
@@ -247,6 +258,7 @@ impl Lane {
             && self.input.deliveries.iter().map(|delivery| delivery.body.len()).sum::<usize>() < DELIVERY_BYTES_PER_TURN
             && self.input.verdicts.len() < VERDICTS_PER_TURN
             && self.input.finished.len() < FINISHED_PER_TURN
+            && self.input.announced.len() < ANNOUNCED_PER_TURN
     }
 
     async fn take(&mut self, event: Event) -> Result<(), End> {
@@ -282,6 +294,10 @@ impl Lane {
                 }
             }
             Event::WebhookReady => {}
+            Event::Announce(announced, announcer) => {
+                self.input.announced.push(announced);
+                self.announcers.push_back(announcer);
+            }
         }
         Ok(())
     }
@@ -389,6 +405,8 @@ impl Lane {
             let payload = Post {
                 event_id: event.event_id,
                 body: event.body,
+                peer: event.peer,
+                about: event.about,
             };
             let entry = line::Entry {
                 id,
@@ -400,6 +418,10 @@ impl Lane {
         }
         for id in &input.finished {
             self.line.removed(*id);
+        }
+        for announcer in self.announcers.drain(..input.announced.len().min(self.announcers.len())) {
+            // Whoever asked may have gone.
+            let _ = announcer.send(());
         }
         self.more_jobs |= settled.requeued;
         for peer in input.bundles.keys() {

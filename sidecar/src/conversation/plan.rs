@@ -13,7 +13,7 @@ use super::{
     core::{Accepted, Appended, Core, Counts, Event, Input, Loaded, Moment, Peer, Shared, Taken, Turn, Unplanned, open, open_peer},
     id::{self, PeerIndex},
     names::Names,
-    record::{self, Kept, PeerRecord},
+    record::{self, About, Kept, Kind, PeerRecord},
 };
 use crate::{message::Wamid, webhook};
 
@@ -118,6 +118,18 @@ impl<'a> Plan<'a> {
             self.taken.lapsed += 1;
         }
         self.take_jobs(input);
+        for announced in &input.announced {
+            if self.is_full() {
+                return;
+            }
+            let about = About {
+                made_at_ms: self.now.ms,
+                field: announced.field.clone(),
+                ..About::default()
+            };
+            self.tell(&id::NOBODY, about, announced.body.to_vec());
+            self.taken.announced += 1;
+        }
         for entry in &input.finished {
             if self.is_full() {
                 return;
@@ -248,14 +260,26 @@ impl<'a> Plan<'a> {
         webhook::bsuid::of(&self.shared().user_id_key, number)
     }
 
-    /// Appends a webhook event.
+    /// Appends a webhook event for a message of a consumer.
     pub(super) fn event(&mut self, peer: &PeerIndex, body: serde_json::Result<Zeroizing<Vec<u8>>>) {
-        let Ok(mut body) = body else {
-            // Strings and numbers always serialise.
-            tracing::error!("a webhook body could not be written");
-            return;
+        let about = About {
+            made_at_ms: self.now.ms,
+            kind: Kind::Message.into(),
+            ..About::default()
         };
-        let body = std::mem::take(&mut *body);
+        self.event_about(peer, about, body);
+    }
+
+    /// Appends a webhook event.
+    pub(super) fn event_about(&mut self, peer: &PeerIndex, about: About, body: serde_json::Result<Zeroizing<Vec<u8>>>) {
+        match body {
+            Ok(mut body) => self.tell(peer, about, std::mem::take(&mut *body)),
+            // Strings and numbers always serialise.
+            Err(_) => tracing::error!("a webhook body could not be written"),
+        }
+    }
+
+    fn tell(&mut self, peer: &PeerIndex, about: About, body: Vec<u8>) {
         let mut event_id = [0; 16];
         self.rng.fill_bytes(&mut event_id);
         let window = self.shared().webhook_window.min(self.shared().retention);
@@ -266,6 +290,7 @@ impl<'a> Plan<'a> {
             peer: peer.to_vec(),
             window_end_ms,
             body,
+            about: Some(about),
         };
         if let Some(value) = self.seal(Class::Webhook, &queue, &stored) {
             self.ops.push(Op::Append {
@@ -278,6 +303,7 @@ impl<'a> Plan<'a> {
                 event_id,
                 window_end_ms,
                 body: stored.body.into(),
+                about: stored.about.unwrap_or_default(),
             }));
         }
     }

@@ -98,6 +98,60 @@ pub struct Event {
     /// The exact bytes to post.
     #[prost(bytes = "vec", tag = "4")]
     pub body: Vec<u8>,
+    /// What it tells of, without its content.
+    #[prost(message, optional, tag = "5")]
+    pub about: Option<About>,
+}
+
+/// What a webhook event tells of, without its content and without a consumer.
+#[derive(Clone, PartialEq, Eq, Message)]
+#[prost(skip_debug)]
+pub struct About {
+    /// When it happened, Unix milliseconds.
+    #[prost(uint64, tag = "1")]
+    pub made_at_ms: u64,
+    /// A [`Kind`].
+    #[prost(enumeration = "Kind", tag = "2")]
+    pub kind: i32,
+    /// The webhook field; empty for `messages`.
+    #[prost(string, tag = "3")]
+    pub field: String,
+    /// The message of the business that a status is about, 16 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub message_id: Vec<u8>,
+    /// A [`Step`], of a status.
+    #[prost(enumeration = "Step", tag = "5")]
+    pub step: i32,
+}
+
+/// What kind of webhook event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum Kind {
+    /// Something about the number or its account.
+    Notice = 0,
+    /// A message of a consumer.
+    Message = 1,
+    /// What became of a message of the business.
+    Status = 2,
+    /// Something that went wrong with the number as a whole.
+    Errors = 3,
+}
+
+/// What became of a message of the business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum Step {
+    /// None of these.
+    None = 0,
+    /// The relay has it.
+    Sent = 1,
+    /// The consumer's device has it.
+    Delivered = 2,
+    /// The consumer has seen it.
+    Read = 3,
+    /// It will not arrive.
+    Failed = 4,
 }
 
 /// A consumer.

@@ -11,7 +11,7 @@ use super::{
     core::Waiting,
     id::{self, PeerIndex},
     plan::{Keep, Plan},
-    record::Kept,
+    record::{About, Kept, Kind, Step},
 };
 use crate::message::{FailureReason, Status, StatusUpdate};
 
@@ -151,8 +151,21 @@ impl Plan<'_> {
             timestamp_s: self.now.ms / 1000,
             opaque_callback_data: opaque,
         };
+        let step = match status {
+            Status::Sent => Step::Sent,
+            Status::Delivered => Step::Delivered,
+            Status::Read => Step::Read,
+            Status::Failed(_) => Step::Failed,
+        };
+        let about = About {
+            made_at_ms: self.now.ms,
+            kind: Kind::Status.into(),
+            message_id: message.as_bytes().to_vec(),
+            step: step.into(),
+            ..About::default()
+        };
         let body = self.shared().bodies.status(&update);
-        self.event(peer, body);
+        self.event_about(peer, about, body);
     }
 
     fn unschedule(&mut self, message: MessageId) {

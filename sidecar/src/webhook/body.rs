@@ -4,6 +4,8 @@
 //! `wa_id` and `user_id` stands in every one: clients drop an update without it and answer 200. The bytes are made once and kept with the
 //! event; attempts never serialize anew. Pure.
 
+mod notice;
+
 use serde::Serialize;
 use waxseal_content::{PhoneNumber, Text};
 use zeroize::Zeroizing;

@@ -129,13 +129,16 @@ impl Lane {
 }
 
 fn entry(id: EntryId, event: StoredEvent) -> Option<line::Entry<EntryId, Post>> {
+    let peer = event.peer.try_into().ok()?;
     Some(line::Entry {
         id,
-        peer: PeerTag(event.peer.try_into().ok()?),
+        peer: PeerTag(peer),
         until_ms: event.window_end_ms,
         payload: Post {
             event_id: event.event_id.try_into().ok()?,
             body: event.body.into(),
+            peer,
+            about: event.about.unwrap_or_default(),
         },
     })
 }
