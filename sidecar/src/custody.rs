@@ -44,6 +44,8 @@ pub struct Keys {
     pub user_id_key: Zeroizing<[u8; 32]>,
     /// Credential at the transport.
     pub credential: Zeroizing<[u8; 32]>,
+    /// Key of what the business says of itself. Keys that were kept before there was such a key have none.
+    pub book_key: Option<Zeroizing<[u8; 32]>>,
     /// The highest epoch this number has claimed.
     pub epoch: u64,
     /// Signed pre-keys, youngest last.
@@ -181,11 +183,17 @@ impl Keys {
             token_key: secret(rng),
             user_id_key: secret(rng),
             credential: secret(rng),
+            book_key: Some(secret(rng)),
             epoch: 0,
             signed_pre_keys: Vec::new(),
             last_resort_keys: Vec::new(),
             next_pre_key_id: rng.random_range(1..0x00ff_ffff),
         })
+    }
+
+    /// The key of what the business says of itself; made when there is none, to be kept before it is used.
+    pub fn book_key<R: CryptoRng + Rng>(&mut self, rng: &mut R) -> Zeroizing<[u8; 32]> {
+        self.book_key.get_or_insert_with(|| secret(rng)).clone()
     }
 }
 

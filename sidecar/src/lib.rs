@@ -8,6 +8,7 @@
 //! * [`conversation`]: the lane actor: ratchet steps, commits, emits. The only module that holds session state.
 //! * [`webhook`]: the JSON a business receives, its signature, its delivery with retries. Knows no ratchet.
 //! * [`custody`]: the keys that are kept outside the store: Signal identity, retention chain.
+//! * [`book`]: what the business says of itself through the port, and what must outlive messages.
 //! * `pod`: a number's life in a pod of a cluster: its files, which of its pods owns it, the port that is always open. With `kubernetes`.
 //! * [`message`]: where these meet: plain types of what is sent, what comes in, what became of it.
 //! * [`transport`]: the edge to the relay, as a trait.
@@ -15,6 +16,7 @@
 //! Commit before emit: no HTTP 200, ciphertext, relay ack or webhook leaves before the state behind it is durable.
 
 pub mod api;
+pub mod book;
 pub mod config;
 pub mod conversation;
 pub mod custody;

@@ -26,6 +26,7 @@ use waxseal_sealing::{BlindIndex, Sealer, Tokens};
 use waxseal_store::Store;
 
 use crate::{
+    book::{self, Book},
     config,
     conversation::{
         LANES,
@@ -69,6 +70,9 @@ pub enum Error {
     /// The webhook's address is wrong.
     #[error(transparent)]
     Webhook(#[from] crate::webhook::deliver::InvalidEndpoint),
+    /// What the business has said of itself could not be read.
+    #[error("cannot read the book: {0}")]
+    Book(#[source] book::Error),
     /// A pre-key could not be made.
     #[error("cannot make pre-keys: {0}")]
     PreKeys(#[source] waxseal_signal::Error),
@@ -92,6 +96,7 @@ pub struct Number {
     lost: AtomicBool,
     /// Held while pre-keys are made and published.
     publishing: tokio::sync::Mutex<()>,
+    book: Book,
     cores: Arc<Semaphore>,
     stop: CancellationToken,
 }
@@ -136,8 +141,23 @@ impl Number {
         let mut fresh = custody.keys().clone();
         let claims = claim(&surroundings.store, &names, &mut fresh).await?;
         let lost = claims.iter().any(|claim| claim.lost);
+        // Claimed above what custody remembers of the lanes, which it must not outgrow: a lane that is behind counts as lost.
+        let book_lane = names.book_lane();
+        let book_claim = surroundings.store.claim(&book_lane, custody.keys().epoch);
+        let book_claim = book_claim.await.map_err(Error::Claim)?;
+        let book_key = fresh.book_key(&mut rand::rng());
         keys::rotate(&mut fresh, now)?;
         custody.replace(fresh).await?;
+        let book = Book::open(
+            surroundings.store.clone(),
+            names.clone(),
+            &config.phone_number_id,
+            &book_key,
+            book_claim.epoch,
+            book_claim.seq,
+        )
+        .await
+        .map_err(Error::Book)?;
         let shared = Arc::new(shared(&config, custody.keys(), names, Arc::clone(&surroundings.metrics)));
         let transport: Arc<dyn Transport> = Arc::new(
             RelayAccount::new(
@@ -191,6 +211,7 @@ impl Number {
             epoch: AtomicU64::new(epoch),
             lost: AtomicBool::new(lost),
             publishing: tokio::sync::Mutex::new(()),
+            book,
             cores: Arc::clone(&surroundings.cores),
             stop: surroundings.stop.clone(),
         });
@@ -253,6 +274,12 @@ impl Number {
     #[must_use]
     pub fn webhook(&self) -> Option<WebhookState> {
         self.hooks.state()
+    }
+
+    /// What the business has said of itself through the API.
+    #[must_use]
+    pub const fn book(&self) -> &Book {
+        &self.book
     }
 
     /// SHA-256 of the number's identity key, in hex.

@@ -2,7 +2,8 @@
 //!
 //! Purpose: every value in the store is sealed here ([`Sealer`]); its keys come from an hourly chain that only moves forward ([`Chain`]:
 //! retention is a ratchet); consumer numbers appear in key names only as a keyed [`BlindIndex`]; message ids the business sees are
-//! [`Tokens`] that only this number can open; files are encrypted chunk by chunk ([`stream`]).
+//! [`Tokens`] that only this number can open; files are encrypted chunk by chunk
+//! ([`stream`]); what the business says of itself outlives the chain ([`Vault`]).
 //!
 //! May touch: key bytes and plaintext handed to it. Must not: do IO, read the clock, know where keys or values are kept, name what a value
 //! means beyond its [`Class`].
@@ -12,11 +13,13 @@ mod chain;
 mod sealer;
 pub mod stream;
 mod token;
+mod vault;
 
 pub use blind::BlindIndex;
 pub use chain::{Chain, Hour};
 pub use sealer::{Class, Sealer};
 pub use token::Tokens;
+pub use vault::Vault;
 
 /// Why a value was not sealed or opened. Never says what was in it.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]

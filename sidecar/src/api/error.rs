@@ -11,7 +11,7 @@ use rand::RngCore;
 use serde::Serialize;
 
 use super::Response;
-use crate::message::Refusal;
+use crate::{book, message::Refusal};
 
 /// One refusal, as it will be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +183,21 @@ impl From<Refusal> for GraphError {
                     .details("A fault of the sidecar; its log names the fbtrace_id.");
                 error.transient = true;
                 error
+            }
+        }
+    }
+}
+
+impl From<book::Error> for GraphError {
+    fn from(error: book::Error) -> Self {
+        match error {
+            book::Error::Unavailable(_) | book::Error::Displaced => Self::from(Refusal::Unavailable),
+            book::Error::Full(why) => Self::invalid(format!(
+                "This phone number keeps as much as it may: {why}. Delete what is not needed any more."
+            )),
+            book::Error::Unfit(_) | book::Error::Store(_) => {
+                tracing::error!(%error, "a document could not be kept");
+                Self::from(Refusal::Internal)
             }
         }
     }

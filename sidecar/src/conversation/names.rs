@@ -33,6 +33,24 @@ impl Names {
         self.namespace.key(&format!("lane:{lane}"))
     }
 
+    /// The fence of the book: epoch and sequence of its owner.
+    #[must_use]
+    pub fn book_lane(&self) -> Key {
+        self.namespace.key("lane:book")
+    }
+
+    /// Which documents the book has.
+    #[must_use]
+    pub fn book_index(&self) -> Key {
+        self.namespace.key("book-index")
+    }
+
+    /// A document of the book.
+    #[must_use]
+    pub fn book(&self, document: &str) -> Key {
+        self.namespace.key(&format!("book:{document}"))
+    }
+
     /// Queue: accepted messages that are not encrypted yet.
     #[must_use]
     pub fn accepted(&self, lane: u8) -> Key {

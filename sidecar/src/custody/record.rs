@@ -53,6 +53,9 @@ struct Record {
     last_resort_keys: Vec<PreKey>,
     #[prost(uint32, tag = "12")]
     next_pre_key_id: u32,
+    /// Empty in records of builds that had none.
+    #[prost(bytes = "vec", tag = "13")]
+    book_key: Vec<u8>,
 }
 
 #[derive(prost::Message)]
@@ -109,6 +112,7 @@ fn encode(keys: &Keys) -> Record {
         token_key: keys.token_key.to_vec(),
         user_id_key: keys.user_id_key.to_vec(),
         credential: keys.credential.to_vec(),
+        book_key: keys.book_key.as_ref().map(|key| key.to_vec()).unwrap_or_default(),
         epoch: keys.epoch,
         signed_pre_keys: keys.signed_pre_keys.iter().map(PreKey::from).collect(),
         last_resort_keys: keys.last_resort_keys.iter().map(PreKey::from).collect(),
@@ -131,6 +135,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Keys> {
         token_key: key(&record.token_key)?,
         user_id_key: key(&record.user_id_key)?,
         credential: key(&record.credential)?,
+        book_key: match record.book_key.as_slice() {
+            [] => None,
+            bytes => Some(key(bytes)?),
+        },
         epoch: record.epoch,
         signed_pre_keys: record.signed_pre_keys.into_iter().map(PreKeyEntry::from).collect(),
         last_resort_keys: record.last_resort_keys.into_iter().map(PreKeyEntry::from).collect(),

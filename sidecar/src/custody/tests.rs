@@ -90,6 +90,22 @@ async fn keys_survive() {
 }
 
 #[tokio::test]
+async fn keys_of_before_there_was_a_book_open_and_get_its_key() {
+    let memory = Memory::default();
+    let mut custody = Custody::open(Box::new(memory.clone()), generate).await.unwrap();
+    let mut old = custody.keys().clone();
+    old.book_key = None;
+    custody.replace(old).await.unwrap();
+    let mut again = Custody::open(Box::new(memory.clone()), || panic!("there are keys")).await.unwrap();
+    let mut keys = again.keys().clone();
+    assert!(keys.book_key.is_none());
+    let made = keys.book_key(&mut rand::rng());
+    assert_eq!(keys.book_key(&mut rand::rng()), made, "made once");
+    again.replace(keys).await.unwrap();
+    assert_eq!(read(&mut memory.clone()).await.unwrap().unwrap().book_key, Some(made));
+}
+
+#[tokio::test]
 async fn keys_that_may_not_have_been_kept_are_not_used() {
     for failure in [Next::Fail, Next::LoseAnswer] {
         let memory = Memory::default();

@@ -399,7 +399,7 @@ fn same_store(a: &Config, b: &Config) -> bool {
 fn start_problem(error: &number::Error) -> SidecarProblem {
     let reason = match error {
         number::Error::Custody(_) => ProblemReason::KeysUnavailable,
-        number::Error::Claim(_) => ProblemReason::RedisUnavailable,
+        number::Error::Claim(_) | number::Error::Book(_) => ProblemReason::RedisUnavailable,
         number::Error::Relay(_) | number::Error::Webhook(_) | number::Error::PreKeys(_) => ProblemReason::ConfigurationInvalid,
     };
     SidecarProblem {
