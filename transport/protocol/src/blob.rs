@@ -67,27 +67,34 @@ enum Fault {
 }
 
 /// Passes the content on in frames of a bounded size. Ends the stream when it returns or is dropped, and the relay keeps nothing of what is
-/// not whole.
+/// not whole; so the last frame waits until the content has ended where it should.
 async fn feed(frames: mpsc::Sender<PutBlob>, size_bytes: u64, data: impl Stream<Item = Bytes>) -> Result<(), Fault> {
     let mut data = pin!(data);
     let mut left = size_bytes;
+    let mut last = None;
     while let Some(mut bytes) = data.next().await {
         left = left.checked_sub(bytes.len() as u64).ok_or(Fault::Size)?;
         while !bytes.is_empty() {
             let part = bytes.split_to(bytes.len().min(wire::MAX_PART_BYTES));
-            let frame = PutBlob {
-                frame: Some(put_blob::Frame::Data(part)),
-            };
-            match tokio::time::timeout(IDLE_TIMEOUT, frames.send(frame)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Fault::Closed),
-                Err(_) => return Err(Fault::Idle),
+            if let Some(part) = last.replace(part) {
+                send(&frames, part).await?;
             }
         }
     }
-    match left {
-        0 => Ok(()),
+    match (left, last) {
+        (0, Some(part)) => send(&frames, part).await,
         _ => Err(Fault::Size),
+    }
+}
+
+async fn send(frames: &mpsc::Sender<PutBlob>, part: Bytes) -> Result<(), Fault> {
+    let frame = PutBlob {
+        frame: Some(put_blob::Frame::Data(part)),
+    };
+    match tokio::time::timeout(IDLE_TIMEOUT, frames.send(frame)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Fault::Closed),
+        Err(_) => Err(Fault::Idle),
     }
 }
 

@@ -31,6 +31,11 @@ impl<K: Eq + Hash> Buckets<K> {
 
     /// Whether `key` has a token left at `now_us`; else how long until it has.
     pub(crate) fn check(&mut self, key: K, rate: Rate, now_us: u64) -> Result<Token<K>, Duration> {
+        self.check_many(key, rate, 1, now_us)
+    }
+
+    /// The same for `count` tokens. More than the capacity are never there.
+    pub(crate) fn check_many(&mut self, key: K, rate: Rate, count: u32, now_us: u64) -> Result<Token<K>, Duration> {
         let before = self.full_at_us.get(&key).copied();
         if before.is_none() && self.full_at_us.len() >= self.capacity {
             self.full_at_us.retain(|_, full_at_us| *full_at_us > now_us);
@@ -38,7 +43,7 @@ impl<K: Eq + Hash> Buckets<K> {
                 return Err(rate.refill);
             }
         }
-        match next(before.unwrap_or(0), rate, 1, now_us) {
+        match next(before.unwrap_or(0), rate, count, now_us) {
             Ok(full_at_us) => Ok(Token { key, full_at_us }),
             Err(wait_us) => Err(Duration::from_micros(wait_us)),
         }

@@ -125,8 +125,78 @@ pub struct Limits {
     pub pin_attempts: Rate,
     /// How often the owner of a number may change its PIN.
     pub pin_changes: Rate,
+    /// Of blobs.
+    pub blobs: BlobLimits,
     /// The page cache of the state file.
     pub cache_bytes: usize,
+}
+
+/// What of blobs is bounded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobLimits {
+    /// The largest blob.
+    pub bytes: u64,
+    /// Of a consumer.
+    pub consumer: BlobQuota,
+    /// Of a business number.
+    pub business: BlobQuota,
+    /// The most bytes kept of all accounts together.
+    pub total_bytes: u64,
+    /// No upload begins that would leave less than this on the disk, which the relay's other state needs too.
+    pub spare_bytes: u64,
+    /// The most uploads and downloads at a time ...
+    pub streams: usize,
+    /// ... and of one account.
+    pub streams_per_account: usize,
+    /// How long an upload may bring no byte and a download may take none.
+    pub idle: Duration,
+    /// An upload or download that is slower than this on the whole is cut off ...
+    pub least_bytes_per_second: u64,
+    /// ... but not before this.
+    pub grace: Duration,
+}
+
+/// What one account may do with blobs. A blob counts as 64 KiB at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobQuota {
+    /// The most bytes kept.
+    pub kept_bytes: u64,
+    /// The most bytes uploaded in an hour, also in vain.
+    pub uploaded_bytes_per_hour: u64,
+    /// The most bytes downloaded in an hour.
+    pub downloaded_bytes_per_hour: u64,
+}
+
+impl BlobLimits {
+    pub(crate) fn quota(&self, is_business: bool) -> BlobQuota {
+        if is_business { self.business } else { self.consumer }
+    }
+}
+
+impl Default for BlobLimits {
+    fn default() -> Self {
+        const GIB: u64 = 1 << 30;
+        Self {
+            bytes: wire::MAX_BLOB_BYTES,
+            consumer: BlobQuota {
+                kept_bytes: 2 * GIB,
+                uploaded_bytes_per_hour: 2 * GIB,
+                downloaded_bytes_per_hour: 10 * GIB,
+            },
+            business: BlobQuota {
+                kept_bytes: 50 * GIB,
+                uploaded_bytes_per_hour: 50 * GIB,
+                downloaded_bytes_per_hour: 100 * GIB,
+            },
+            total_bytes: 200 * GIB,
+            spare_bytes: 512 << 20,
+            streams: 512,
+            streams_per_account: 64,
+            idle: Duration::from_secs(30),
+            least_bytes_per_second: 32 << 10,
+            grace: Duration::from_secs(60),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -169,6 +239,7 @@ impl Default for Limits {
                 capacity: 10,
                 refill: Duration::from_secs(60),
             },
+            blobs: BlobLimits::default(),
             cache_bytes: 128 * 1024 * 1024,
         }
     }

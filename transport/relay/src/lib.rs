@@ -8,12 +8,14 @@
 //! * Envelopes of one sender to one recipient arrive in the order of submission, each at least once; after the acknowledgement never again.
 //! * An id that one sender submits again is accepted again and delivered once.
 //! * A one-time key is handed out once.
+//! * A blob that it answered to have is durable until it expires; of an upload that did not end well nothing stays.
 //! * A connection that was displaced changes nothing any more.
 //!
 //! How it is built: a [`writer`] thread owns all changes and commits them in groups; every [`connection`] has a reader and a pump; the
-//! [`store`] is one redb file; [`service`] is the gRPC edge.
+//! [`store`] is one redb file; [`blobs`] are files beside it; [`service`] is the gRPC edge.
 
 mod account;
+mod blobs;
 mod bucket;
 mod config;
 mod connection;
@@ -27,7 +29,7 @@ mod store;
 mod tls;
 mod writer;
 
-pub use config::{Clock, Config, Limits, Rate, Reregistration};
+pub use config::{BlobLimits, BlobQuota, Clock, Config, Limits, Rate, Reregistration};
 pub use relay::{Error, Relay, Running, Stats};
 pub use store::Error as StateError;
 pub use tls::{Error as TlsError, Tls};

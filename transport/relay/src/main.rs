@@ -42,6 +42,18 @@ struct Arguments {
     /// Envelopes that may wait for one recipient.
     #[arg(long, env = "WAXSEAL_RELAY_QUEUE_ENVELOPES")]
     queue_envelopes: Option<u32>,
+    /// The largest blob (an encrypted file) in bytes.
+    #[arg(long, env = "WAXSEAL_RELAY_BLOB_BYTES", value_name = "BYTES")]
+    blob_bytes: Option<u64>,
+    /// Bytes of blobs kept for all numbers together; the disk must have this and room for the rest of the state.
+    #[arg(long, env = "WAXSEAL_RELAY_BLOB_TOTAL_BYTES", value_name = "BYTES")]
+    blob_total_bytes: Option<u64>,
+    /// Bytes of blobs that one business number may have kept, and upload in an hour.
+    #[arg(long, env = "WAXSEAL_RELAY_BLOB_BUSINESS_BYTES", value_name = "BYTES")]
+    blob_business_bytes: Option<u64>,
+    /// Bytes of blobs that one consumer may have kept, and upload in an hour.
+    #[arg(long, env = "WAXSEAL_RELAY_BLOB_CONSUMER_BYTES", value_name = "BYTES")]
+    blob_consumer_bytes: Option<u64>,
     /// Log lines as JSON.
     #[arg(long, env = "WAXSEAL_LOG_JSON")]
     log_json: bool,
@@ -104,6 +116,16 @@ fn config(arguments: &Arguments) -> Config {
     }
     config.limits.submit_per_second = arguments.submit_per_second;
     config.limits.queue_envelopes = arguments.queue_envelopes.unwrap_or(config.limits.queue_envelopes);
+    let blobs = &mut config.limits.blobs;
+    blobs.bytes = arguments.blob_bytes.unwrap_or(blobs.bytes);
+    blobs.total_bytes = arguments.blob_total_bytes.unwrap_or(blobs.total_bytes);
+    for (quota, bytes) in [
+        (&mut blobs.business, arguments.blob_business_bytes),
+        (&mut blobs.consumer, arguments.blob_consumer_bytes),
+    ] {
+        quota.kept_bytes = bytes.unwrap_or(quota.kept_bytes);
+        quota.uploaded_bytes_per_hour = bytes.unwrap_or(quota.uploaded_bytes_per_hour);
+    }
     config
 }
 

@@ -17,6 +17,11 @@ struct VerdictLabel {
     verdict: &'static str,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) accepted: Counter,
@@ -32,6 +37,14 @@ pub(crate) struct Metrics {
     pub(crate) bundles: Counter,
     pub(crate) bundles_refused: Counter,
     pub(crate) keys_low: Counter,
+    pub(crate) blobs_stored: Counter,
+    pub(crate) blob_bytes_stored: Counter,
+    blobs_refused: Family<ReasonLabel, Counter>,
+    pub(crate) blobs_served: Counter,
+    pub(crate) blob_bytes_served: Counter,
+    pub(crate) blobs_expired: Counter,
+    pub(crate) kept_blobs: Gauge,
+    pub(crate) kept_blob_bytes: Gauge,
     group_envelopes: Histogram,
     commit_seconds: Histogram,
 }
@@ -54,6 +67,14 @@ impl Metrics {
             bundles: Counter::default(),
             bundles_refused: Counter::default(),
             keys_low: Counter::default(),
+            blobs_stored: Counter::default(),
+            blob_bytes_stored: Counter::default(),
+            blobs_refused: Family::default(),
+            blobs_served: Counter::default(),
+            blob_bytes_served: Counter::default(),
+            blobs_expired: Counter::default(),
+            kept_blobs: Gauge::default(),
+            kept_blob_bytes: Gauge::default(),
             group_envelopes: Histogram::new(exponential_buckets(1.0, 4.0, 7)),
             commit_seconds: metrics::seconds(),
             registry: Registry::default(),
@@ -99,6 +120,7 @@ impl Metrics {
             "Times an owner was told that its one-time keys run low",
             metrics.keys_low.clone(),
         );
+        metrics.register_blobs(relay);
         relay.register("group_envelopes", "Envelopes in one commit", metrics.group_envelopes.clone());
         relay.register(
             "commit_seconds",
@@ -106,6 +128,33 @@ impl Metrics {
             metrics.commit_seconds.clone(),
         );
         Self { registry, ..metrics }
+    }
+
+    fn register_blobs(&self, relay: &mut Registry) {
+        relay.register("blobs_stored", "Blobs that became durable", self.blobs_stored.clone());
+        relay.register(
+            "blob_bytes_stored",
+            "Bytes of blobs that became durable",
+            self.blob_bytes_stored.clone(),
+        );
+        relay.register(
+            "blobs_refused",
+            "Uploads that were refused or cut off, by reason",
+            self.blobs_refused.clone(),
+        );
+        relay.register("blobs_served", "Downloads of blobs that began", self.blobs_served.clone());
+        relay.register("blob_bytes_served", "Bytes of blobs sent", self.blob_bytes_served.clone());
+        relay.register(
+            "blobs_expired",
+            "Blobs forgotten because their time was over",
+            self.blobs_expired.clone(),
+        );
+        relay.register("kept_blobs", "Blobs kept, uploads under way included", self.kept_blobs.clone());
+        relay.register(
+            "kept_blob_bytes",
+            "Bytes of blobs kept, uploads under way included; a blob counts as 64 KiB at least",
+            self.kept_blob_bytes.clone(),
+        );
     }
 
     /// In the OpenMetrics text format.
@@ -127,6 +176,10 @@ impl Metrics {
                 self.rejected.get_or_create(&VerdictLabel { verdict }).inc_by(count);
             }
         }
+    }
+
+    pub(crate) fn blob_refused(&self, reason: &'static str) {
+        self.blobs_refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     pub(crate) fn committed(&self, envelopes: usize, took: Duration) {

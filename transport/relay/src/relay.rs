@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tonic::transport::Server;
 use tonic::transport::server::{Connected, TcpIncoming};
+use waxseal_protocol::proto::blobs_server::BlobsServer;
 use waxseal_protocol::proto::directory_server::DirectoryServer;
 use waxseal_protocol::proto::relay_server::RelayServer;
 use waxseal_protocol::wire;
@@ -90,7 +91,7 @@ impl Relay {
             Some(current) => tokio::spawn(serve(tls::incoming(listener, current), service, stage)),
         };
         let tls = tls.map(|tls| tokio::spawn(tls.watch()));
-        let ticks = tokio::spawn(tick(shared.jobs.clone()));
+        let ticks = tokio::spawn(tick(Arc::clone(&shared)));
         Ok(Running {
             address,
             shared,
@@ -129,6 +130,7 @@ where
     C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
     let directory = DirectoryServer::new(service.clone()).max_decoding_message_size(wire::MAX_DIRECTORY_BYTES);
+    let blobs = BlobsServer::new(service.clone()).max_decoding_message_size(wire::MAX_PART_FRAME_BYTES);
     let relay = RelayServer::new(service)
         .max_decoding_message_size(wire::MAX_FRAME_BYTES)
         .max_encoding_message_size(wire::MAX_FRAME_BYTES);
@@ -140,6 +142,7 @@ where
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .http2_max_header_list_size(wire::MAX_METADATA_BYTES)
         .add_service(directory)
+        .add_service(blobs)
         .add_service(relay)
         .serve_with_incoming_shutdown(incoming, async move {
             let _ = stage.wait_for(|stage| *stage != Stage::Running).await;
@@ -150,15 +153,20 @@ where
     }
 }
 
-/// Makes the writer look around when nothing else does.
-async fn tick(jobs: mpsc::Sender<Job>) {
+/// Makes the writer look around when nothing else does, and removes files that nothing needs any more.
+async fn tick(shared: Arc<Shared>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if let Err(mpsc::error::TrySendError::Closed(_)) = jobs.try_send(Job::Tick) {
+        if let Err(mpsc::error::TrySendError::Closed(_)) = shared.jobs.try_send(Job::Tick) {
             return;
         }
+        if shared.blobs.has_garbage() {
+            let shared = Arc::clone(&shared);
+            let _ = tokio::task::spawn_blocking(move || shared.blobs.remove_garbage()).await;
+        }
+        shared.report_blobs();
     }
 }
 
@@ -192,6 +200,10 @@ pub struct Stats {
     pub acknowledged: u64,
     /// Envelopes forgotten since the start because their time was over.
     pub expired: u64,
+    /// Blobs kept, uploads under way included.
+    pub blobs: u64,
+    /// What they count as; a blob counts as 64 KiB at least.
+    pub blob_bytes: u64,
 }
 
 impl Running {
@@ -215,6 +227,8 @@ impl Running {
             delivered: metrics.delivered.get(),
             acknowledged: metrics.acknowledged.get(),
             expired: metrics.expired.get(),
+            blobs: self.shared.blobs.room.totals().0,
+            blob_bytes: self.shared.blobs.room.totals().1,
         }
     }
 
@@ -252,6 +266,8 @@ impl Running {
         if let Some(writer) = self.writer.take() {
             let _ = tokio::task::spawn_blocking(move || writer.join()).await;
         }
+        let shared = Arc::clone(&self.shared);
+        let _ = tokio::task::spawn_blocking(move || shared.blobs.remove_garbage()).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The gRPC services: who calls, is what they say well-formed, and may they ask now. What passes becomes a job of the writer.
 
+mod blobs;
 mod directory;
 mod stream;
 
@@ -37,6 +38,8 @@ struct Limiter {
     bundle_requesters: Buckets<Number>,
     pins: Buckets<Number>,
     pin_changes: Buckets<Number>,
+    uploads: Buckets<Number>,
+    downloads: Buckets<Number>,
 }
 
 /// An authenticated caller.
@@ -57,6 +60,8 @@ impl Service {
             bundle_requesters: Buckets::new(BUCKETS),
             pins: Buckets::new(BUCKETS),
             pin_changes: Buckets::new(BUCKETS),
+            uploads: Buckets::new(BUCKETS),
+            downloads: Buckets::new(BUCKETS),
         };
         Self {
             shared,

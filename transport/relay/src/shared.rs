@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use waxseal_protocol::wire;
 
 use crate::account::Account;
+use crate::blobs::Blobs;
 use crate::config::{Clock, Config, Limits, Reregistration};
 use crate::metrics::Metrics;
 use crate::number::Number;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) reregistration: Reregistration,
     pub(crate) metrics: Metrics,
     pub(crate) store: Store,
+    pub(crate) blobs: Blobs,
     pub(crate) jobs: mpsc::Sender<Job>,
     /// In KiB.
     pub(crate) uncommitted: Arc<Semaphore>,
@@ -46,6 +48,7 @@ pub(crate) enum Stage {
 impl Shared {
     pub(crate) fn new(config: &Config, store: Store, jobs: mpsc::Sender<Job>) -> Result<Self, store::Error> {
         let accounts = store::load_accounts(&store.read()?)?;
+        let blobs = Blobs::open(&config.state_dir, &store, &config.limits.blobs)?;
         let consumers = accounts.values().filter(|account| !account.is_business()).count();
         let mut limits = config.limits.clone();
         // Or a frame that is allowed could never be taken.
@@ -57,6 +60,7 @@ impl Shared {
             reregistration: config.reregistration,
             metrics: Metrics::new(),
             store,
+            blobs,
             jobs,
             live_bytes: Arc::new(AtomicUsize::new(0)),
             stage: watch::Sender::new(Stage::Running),
@@ -67,6 +71,7 @@ impl Shared {
             gone: Mutex::new(Vec::new()),
         };
         shared.report_accounts(shared.accounts().len());
+        shared.report_blobs();
         Ok(shared)
     }
 
@@ -101,6 +106,12 @@ impl Shared {
 
     fn report_accounts(&self, count: usize) {
         self.metrics.accounts.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn report_blobs(&self) {
+        let (blobs, bytes) = self.blobs.room.totals();
+        self.metrics.kept_blobs.set(i64::try_from(blobs).unwrap_or(i64::MAX));
+        self.metrics.kept_blob_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// An id that no other connection has.

@@ -44,6 +44,26 @@ pub(crate) fn too_often(wait: Duration) -> Status {
     status
 }
 
+pub(crate) fn no_blob() -> Status {
+    with_reason(Code::NotFound, "no such blob", wire::REASON_NO_BLOB)
+}
+
+pub(crate) fn not_the_declared_size() -> Status {
+    with_reason(Code::InvalidArgument, "more or fewer bytes than declared", wire::REASON_BLOB_SIZE)
+}
+
+pub(crate) fn blob_too_large() -> Status {
+    Status::out_of_range("larger than the relay takes")
+}
+
+pub(crate) fn client_gone() -> Status {
+    Status::cancelled("the client is gone")
+}
+
+pub(crate) fn blob_too_slow() -> Status {
+    with_reason(Code::DeadlineExceeded, "too slow", wire::REASON_BLOB_SLOW)
+}
+
 fn with_reason(code: Code, text: &'static str, reason: &'static str) -> Status {
     let mut status = Status::new(code, text);
     status
@@ -61,6 +81,9 @@ impl From<Refusal> for Status {
             Refusal::NotRegistered => with_reason(Code::NotFound, "not registered", wire::REASON_NOT_REGISTERED),
             Refusal::NoKeys => with_reason(Code::FailedPrecondition, "no keys published", wire::REASON_NO_KEYS),
             Refusal::Full => full("no room"),
+            Refusal::BlobTaken => with_reason(Code::AlreadyExists, "somebody else uses the id", wire::REASON_BLOB_TAKEN),
+            Refusal::BlobSize => with_reason(Code::FailedPrecondition, "stored with another size", wire::REASON_BLOB_SIZE),
+            Refusal::NoBlob => no_blob(),
             Refusal::StaleEpoch { highest } => {
                 let mut status = with_reason(Code::FailedPrecondition, "the epoch is stale", wire::REASON_STALE_EPOCH);
                 status.metadata_mut().insert(wire::HIGHEST_EPOCH, MetadataValue::from(highest));

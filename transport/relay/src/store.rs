@@ -3,6 +3,7 @@
 //! One file, `relay.redb`. Only the writer thread writes it, one transaction per group of jobs, durable when it returns. Connections read
 //! it to catch up on what was queued before. After a crash redb walks the file once when it is opened.
 
+pub(crate) mod blobs;
 pub(crate) mod keys;
 pub(crate) mod marks;
 pub(crate) mod queue;
@@ -40,6 +41,12 @@ pub(crate) const QUEUE: TableDefinition<'static, (u64, u64), &[u8]> = TableDefin
 const MARKS: TableDefinition<'static, (u64, u128), u64> = TableDefinition::new("marks");
 /// minute -> how many marks were made in it and are still there.
 const MARK_MINUTES: TableDefinition<'static, u32, u64> = TableDefinition::new("mark_minutes");
+/// id -> [`blobs::Blob`].
+const BLOBS: TableDefinition<'static, u128, &[u8]> = TableDefinition::new("blobs");
+/// (Unix seconds, id): when blobs expire.
+const BLOB_EXPIRIES: TableDefinition<'static, (u64, u128), ()> = TableDefinition::new("blob_expiries");
+/// (number, id): whose they are.
+const BLOB_OWNERS: TableDefinition<'static, (u64, u128), ()> = TableDefinition::new("blob_owners");
 
 const META_FORMAT: &str = "format";
 const META_SEQUENCE: &str = "sequence";
@@ -143,6 +150,9 @@ pub(crate) struct Tables<'txn> {
     queue: Table<'txn, (u64, u64), &'static [u8]>,
     marks: Table<'txn, (u64, u128), u64>,
     mark_minutes: Table<'txn, u32, u64>,
+    blobs: Table<'txn, u128, &'static [u8]>,
+    blob_expiries: Table<'txn, (u64, u128), ()>,
+    blob_owners: Table<'txn, (u64, u128), ()>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -156,6 +166,9 @@ impl<'txn> Tables<'txn> {
             queue: transaction.open_table(QUEUE)?,
             marks: transaction.open_table(MARKS)?,
             mark_minutes: transaction.open_table(MARK_MINUTES)?,
+            blobs: transaction.open_table(BLOBS)?,
+            blob_expiries: transaction.open_table(BLOB_EXPIRIES)?,
+            blob_owners: transaction.open_table(BLOB_OWNERS)?,
         })
     }
 

@@ -7,6 +7,7 @@
 //! When the state file fails, memory and file may differ: the thread ends, every stream with it, and the relay must be started anew.
 
 mod accounts;
+mod blobs;
 mod envelopes;
 
 pub(crate) use envelopes::Verdicts;
@@ -19,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use waxseal_protocol::proto::{Bundle, Envelope, KeyCounts, PublishKeysRequest};
 
 use crate::account::{Pin, Registration};
+use crate::blobs::Stored;
 use crate::connection::{Connection, End};
 use crate::number::Number;
 use crate::shared::{Shared, Stage};
@@ -36,6 +38,9 @@ pub(crate) enum Refusal {
     NoKeys,
     StaleEpoch { highest: u64 },
     Full,
+    BlobTaken,
+    BlobSize,
+    NoBlob,
 }
 
 /// Where a job's answer goes.
@@ -87,6 +92,21 @@ pub(crate) enum Job {
         number: Number,
         reply: Reply<Bundle>,
     },
+    /// Keep a blob whose file is durable; answers whether it was kept already and the file is not needed.
+    StoreBlob {
+        id: u128,
+        credential_hash: [u8; 32],
+        stored: Box<Stored>,
+        reply: Reply<bool>,
+    },
+    /// Keep a blob that is kept already for longer, if need be.
+    ProlongBlob {
+        id: u128,
+        owner: Number,
+        size_bytes: u64,
+        expires_s: u64,
+        reply: Reply<()>,
+    },
     /// Look for what has expired.
     Tick,
     /// End after the jobs before this one.
@@ -114,6 +134,8 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     queues: Queues,
     spent: Sweep,
+    /// No blob expires before; Unix seconds.
+    soonest_blob_expiry_s: u64,
     /// The present connection of each connected number.
     present: HashMap<Number, Present>,
     /// Numbers with something fresh to deliver.
@@ -133,6 +155,7 @@ impl Writer {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, store::Error> {
         let queues = Queues::load(&shared.store.read()?, &shared.limits)?;
         let writer = Self {
+            soonest_blob_expiry_s: shared.blobs.soonest_expiry_s,
             shared,
             queues,
             spent: Sweep::default(),
@@ -192,6 +215,22 @@ impl Writer {
                         self.submit(&mut tables, connection, submitted)?;
                     }
                     Job::Acknowledge { connection, sequences } => self.acknowledge(&mut tables, &connection, &sequences)?,
+                    Job::StoreBlob {
+                        id,
+                        credential_hash,
+                        stored,
+                        reply,
+                    } => self.store_blob(&mut tables, id, &credential_hash, stored, reply)?,
+                    Job::ProlongBlob {
+                        id,
+                        owner,
+                        size_bytes,
+                        expires_s,
+                        reply,
+                    } => {
+                        let answer = self.prolong_blob(&mut tables, id, owner, size_bytes, expires_s)?;
+                        self.reply(reply, answer);
+                    }
                     Job::Tick => {}
                     Job::Stop => go = Go::Stop,
                     job => self.account_job(&mut tables, job)?,
@@ -273,7 +312,10 @@ impl Writer {
         if self.chores_at.elapsed() < CHORES_INTERVAL {
             return false;
         }
-        let wants = self.queues.has_expired(self.now_ms) || self.queues.marks().needs_sweep(self.now_ms) || self.spent.needs_sweep();
+        let wants = self.queues.has_expired(self.now_ms)
+            || self.queues.marks().needs_sweep(self.now_ms)
+            || self.spent.needs_sweep()
+            || self.soonest_blob_expiry_s <= self.now_ms / 1_000;
         if !wants {
             self.chores_at = Instant::now();
         }
@@ -286,10 +328,11 @@ impl Writer {
         self.shared.metrics.expired.inc_by(expired);
         let marks = self.queues.marks().sweep(tables, self.now_ms)?;
         let spent = self.spent.sweep(tables, self.now_ms / 1_000)?;
-        if !has_more {
+        let (blobs, has_more_blobs) = self.drop_expired_blobs(tables)?;
+        if !has_more && !has_more_blobs {
             self.chores_at = Instant::now();
         }
-        Ok(expired > 0 || marks || spent)
+        Ok(expired > 0 || marks || spent || blobs)
     }
 }
 

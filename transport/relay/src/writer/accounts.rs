@@ -69,7 +69,8 @@ impl Writer {
                 let answer = self.fetch(tables, number)?;
                 self.reply(reply, answer);
             }
-            Job::Submit { .. } | Job::Acknowledge { .. } | Job::Tick | Job::Stop => {}
+            // Not about accounts.
+            _ => {}
         }
         Ok(())
     }
@@ -184,6 +185,7 @@ impl Writer {
         keys::drop_all(tables, number)?;
         spent::forget(tables, number)?;
         self.queues.forget(tables, number)?;
+        self.forget_blobs(tables, number)?;
         tables.remove_account(number)?;
         self.shared.accounts_mut().remove(number);
         Ok(Ok(()))

@@ -90,10 +90,10 @@ async fn the_state_is_readable_by_its_owner_only_and_opened_once() {
 }
 
 /// The relay as a process of its own.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
-    fn start(state_dir: &Path) -> (Self, Client) {
+    pub(crate) fn start(state_dir: &Path) -> (Self, Client) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_waxseal-relay"))
             .args(["--listen", "127.0.0.1:0", "--reregistration", "open", "--state-dir"])
             .arg(state_dir)
@@ -111,7 +111,11 @@ impl Process {
         (Self(child), Client::new(&format!("http://{address}")).unwrap())
     }
 
-    fn kill(mut self) {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }

@@ -12,7 +12,7 @@ use waxseal_protocol::proto::{Ack, Envelope, Hello, Submit, ToRelay, to_relay::F
 
 use crate::support::{Person, TestRelay, numbered, soon};
 
-async fn channel(relay: &TestRelay) -> Channel {
+pub(crate) async fn channel(relay: &TestRelay) -> Channel {
     Endpoint::from_shared(format!("http://{}", relay.running().addr()))
         .unwrap()
         .connect()
@@ -20,7 +20,7 @@ async fn channel(relay: &TestRelay) -> Channel {
         .unwrap()
 }
 
-fn authorized<T>(person: &Person, message: T) -> Request<T> {
+pub(crate) fn authorized<T>(person: &Person, message: T) -> Request<T> {
     use std::fmt::Write as _;
     // Base64 by hand: the client's own code is not under test here.
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -210,8 +210,21 @@ async fn bytes_that_are_no_message_are_refused() {
             Some(Code::InvalidArgument),
             "later"
         );
-        for method in ["Register", "Deregister", "PublishKeys", "FetchBundle"] {
-            let method = Box::leak(format!("/waxseal.transport.v1.Directory/{method}").into_boxed_str());
+        let stream = "/waxseal.transport.v1.Blobs/Put";
+        assert_eq!(
+            garbage(&relay, &ann, stream, vec![noise.clone()]).await,
+            Some(Code::InvalidArgument),
+            "blob"
+        );
+        for method in [
+            "Directory/Register",
+            "Directory/Deregister",
+            "Directory/ChangePin",
+            "Directory/PublishKeys",
+            "Directory/FetchBundle",
+            "Blobs/Get",
+        ] {
+            let method = Box::leak(format!("/waxseal.transport.v1.{method}").into_boxed_str());
             assert_eq!(
                 garbage(&relay, &ann, method, vec![noise.clone()]).await,
                 Some(Code::Internal),

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod blobs;
 mod boundary;
 mod durability;
 mod hostile;

@@ -180,6 +180,16 @@ async fn a_business_without_a_certificate_is_refused_in_every_call() {
         client_without.fetch_bundle(account, "+15550001").await.err(),
         Some(Error::ClientCertificate)
     );
+    assert_eq!(client_without.change_pin(account, PIN).await, Err(Error::ClientCertificate));
+    let data = futures_util::stream::iter([bytes::Bytes::from_static(b"x")]);
+    assert_eq!(
+        client_without.put_blob(account, &[1; 16], 1, Duration::ZERO, data).await,
+        Err(Error::ClientCertificate)
+    );
+    assert_eq!(
+        client_without.get_blob(account, &[1; 16], 0, 0).await.err(),
+        Some(Error::ClientCertificate)
+    );
     for (number, role) in [
         (BUSINESS, Role::Business),
         (BUSINESS, Role::Consumer),
