@@ -32,6 +32,9 @@ pub(crate) struct Number {
     /// The WhatsApp Business Account that the number belongs to.
     #[serde(default)]
     pub(crate) business_account_id: String,
+    /// The app that calls it.
+    #[serde(default)]
+    pub(crate) app_id: String,
     pub(crate) token: String,
     pub(crate) app_secret: String,
     pub(crate) verify_token: String,
@@ -89,6 +92,7 @@ mod tests {
                 phone_number: "+15550100".to_owned(),
                 phone_number_id: "1".to_owned(),
                 business_account_id: "2".to_owned(),
+                app_id: "3".to_owned(),
                 token: "t".to_owned(),
                 app_secret: "a".to_owned(),
                 verify_token: "v".to_owned(),

@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use sha2::{Digest as _, Sha256};
 use waxseal_content::PhoneNumber;
 use waxseal_protocol::Tls;
 use waxseal_store::Durability;
@@ -180,6 +181,14 @@ pub enum OverLimit {
     Reject,
     /// They are accepted and wait for their turn.
     Queue,
+}
+
+/// The id of the app of an account that names none: 15 digits that do not change.
+#[must_use]
+pub fn app_id(waba_id: &str) -> String {
+    let digest = Sha256::digest(format!("waxseal app of {waba_id}"));
+    let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    (100_000_000_000_000 + number % 900_000_000_000_000).to_string()
 }
 
 /// A webhook endpoint.

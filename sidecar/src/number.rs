@@ -14,7 +14,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
     task::JoinSet,
@@ -401,19 +400,12 @@ fn shared(config: &config::Number, keys: &Keys, names: Names, metrics: Arc<Metri
     }
 }
 
-/// The id of the app of an account that names none: 15 digits that do not change.
-fn app_id(waba_id: &str) -> String {
-    let digest = Sha256::digest(format!("waxseal app of {waba_id}"));
-    let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    (100_000_000_000_000 + number % 900_000_000_000_000).to_string()
-}
-
 fn facts(config: &config::Number) -> NumberFacts {
     NumberFacts {
         phone_number: config.phone_number.reveal().to_owned(),
         phone_number_id: config.phone_number_id.clone(),
         waba_id: config.waba_id.clone(),
-        app_id: config.surface.app_id.clone().unwrap_or_else(|| app_id(&config.waba_id)),
+        app_id: config.surface.app_id.clone().unwrap_or_else(|| config::app_id(&config.waba_id)),
         display_name: config.display_name.clone(),
         connected: false,
         pin_enabled: !config.pin.reveal().is_empty(),

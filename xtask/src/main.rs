@@ -16,6 +16,7 @@ mod images;
 mod kubernetes;
 mod npm;
 mod policy;
+mod python;
 mod setup;
 mod spdx;
 mod test;

@@ -12,7 +12,7 @@ use waxseal_testbed::tools;
 
 use crate::{
     command::{Line, on_path, say},
-    npm,
+    npm, python,
 };
 
 /// A program that a test starts.
@@ -42,7 +42,7 @@ const TOOLS: &[Tool] = &[
     Tool {
         program: "python3",
         debian_package: "python3",
-        wanted_for: "small test tools",
+        wanted_for: "small test tools, client libraries",
     },
 ];
 
@@ -75,6 +75,22 @@ pub(crate) fn run(root: &Path) -> Result<Ready> {
     };
     let node_modules = npm::install(&root.join("tests/tools/signal-peer"), &cache.join("tools/signal-peer"))?;
     Ok(Ready { node_modules, path })
+}
+
+/// Client libraries as they are shipped, for `tests/clients`.
+pub(crate) struct Clients {
+    /// The Python that has them.
+    pub(crate) python: PathBuf,
+    pub(crate) node_modules: PathBuf,
+}
+
+/// Installs the client libraries.
+pub(crate) fn clients(root: &Path) -> Result<Clients> {
+    let (tools, cache) = (root.join("tests/tools"), tools::cache_dir()?.join("tools"));
+    Ok(Clients {
+        python: python::install(&tools.join("clients-python"), &cache.join("clients-python"))?,
+        node_modules: npm::install(&tools.join("clients-node"), &cache.join("clients-node"))?,
+    })
 }
 
 fn node_is_new_enough() -> bool {
@@ -138,9 +154,31 @@ pub(crate) fn install_missing(tools: &'static [Tool]) -> Result<()> {
     if !is_debian() {
         bail!("{}", by_hand());
     }
-    let Some(root) = as_root() else {
-        bail!("{} (as root; sudo asks for a password here)", by_hand())
+    apt_install(&packages)?.with_context(|| format!("{} (as root; sudo asks for a password here)", by_hand()))?;
+    let left = self::missing(tools);
+    if let Some(tool) = left.first() {
+        bail!("{} is still not on PATH after installing {}", tool.program, tool.debian_package);
+    }
+    Ok(())
+}
+
+/// Installs packages that are no programs on PATH, or says how to.
+pub(crate) fn install_packages(packages: &[&str], wanted_for: &str) -> Result<()> {
+    let by_hand = || {
+        format!(
+            "please install {} for {wanted_for} (apt-get install), and run this again",
+            packages.join(", ")
+        )
     };
+    if !is_debian() {
+        bail!("{}", by_hand());
+    }
+    apt_install(packages)?.with_context(by_hand)
+}
+
+/// `None` when we cannot be root.
+fn apt_install(packages: &[&str]) -> Result<Option<()>> {
+    let Some(root) = as_root() else { return Ok(None) };
     say(&format!("  installing {}", packages.join(", ")));
     // RUNLEVEL=1 asks packages not to start their services; no test uses a Redis that happens to be running.
     let apt = |args: &[&str]| {
@@ -163,11 +201,7 @@ pub(crate) fn install_missing(tools: &'static [Tool]) -> Result<()> {
         .chain(packages.iter().copied())
         .collect();
     apt(&install).context("apt-get install")?;
-    let left = self::missing(tools);
-    if let Some(tool) = left.first() {
-        bail!("{} is still not on PATH after installing {}", tool.program, tool.debian_package);
-    }
-    Ok(())
+    Ok(Some(()))
 }
 
 fn is_debian() -> bool {

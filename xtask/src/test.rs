@@ -44,6 +44,8 @@ pub(crate) enum Part {
     Interop,
     /// Real processes over real sockets.
     E2e,
+    /// Client libraries as they are shipped, in a network namespace in which Waxseal is graph.facebook.com; hostile requests.
+    Clients,
     /// A real API server and a real node; our images in real pods.
     Cluster,
 }
@@ -54,9 +56,10 @@ struct Step {
 }
 
 enum Action {
-    /// With what the test cluster needs, or without.
+    /// With what the test cluster needs, or the client libraries, or without.
     Setup {
         cluster: bool,
+        clients: bool,
     },
     Kubernetes,
     Images,
@@ -115,14 +118,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 #[derive(Default)]
 struct Ready {
     tools: Option<setup::Ready>,
+    clients: Option<setup::Clients>,
     kubernetes: Option<PathBuf>,
 }
 
 fn carry_out(action: &Action, workspace: &Workspace, ready: &mut Ready) -> Result<()> {
     let root = Path::new(&workspace.root);
     match action {
-        Action::Setup { cluster } => {
+        Action::Setup { cluster, clients } => {
             ready.tools = Some(setup::run(root)?);
+            if *clients {
+                ready.clients = Some(setup::clients(root)?);
+            }
             if *cluster {
                 kubernetes::prepare(root)?;
             }
@@ -146,6 +153,11 @@ fn prepared(line: &Line, ready: &Ready) -> Line {
             line = line.env("PATH", path);
         }
     }
+    if let Some(clients) = &ready.clients {
+        line = line
+            .env("WAXSEAL_CLIENTS_PYTHON", clients.python.display().to_string())
+            .env("WAXSEAL_CLIENTS_NODE_MODULES", clients.node_modules.display().to_string());
+    }
     if let Some(kubernetes) = &ready.kubernetes {
         line = line.env(tools::FOLDER_VARIABLE, kubernetes.display().to_string());
     }
@@ -166,11 +178,12 @@ fn steps(only: &[Part], workspace: &Workspace) -> Result<Vec<Step>> {
         action: Action::Run(Line::cargo(args.iter().copied())),
     };
     let mut steps = Vec::new();
-    if wants(Part::Unit) || wants(Part::E2e) || wants(Part::Interop) || wants(Part::Cluster) {
+    if wants(Part::Unit) || wants(Part::E2e) || wants(Part::Interop) || wants(Part::Clients) || wants(Part::Cluster) {
         steps.push(Step {
             name: "set-up",
             action: Action::Setup {
                 cluster: wants(Part::Cluster),
+                clients: wants(Part::Clients),
             },
         });
     }
@@ -193,11 +206,18 @@ fn steps(only: &[Part], workspace: &Workspace) -> Result<Vec<Step>> {
             &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
         ));
     }
-    if wants(Part::Unit) || wants(Part::E2e) || wants(Part::Cluster) {
+    if wants(Part::Unit) || wants(Part::E2e) || wants(Part::Clients) || wants(Part::Cluster) {
         steps.push(cargo("build", &["build", "--workspace", "--all-targets", "--locked"]));
     }
     if wants(Part::Unit) {
-        let excluded = ["--exclude", "waxseal-e2e", "--exclude", "waxseal-cluster"];
+        let excluded = [
+            "--exclude",
+            "waxseal-e2e",
+            "--exclude",
+            "waxseal-clients",
+            "--exclude",
+            "waxseal-cluster",
+        ];
         let args = [&["test", "--workspace"], &excluded[..], &["--locked", "--no-fail-fast"]].concat();
         steps.push(cargo("unit, contract, property and interop tests", &args));
     } else if wants(Part::Interop) {
@@ -207,6 +227,12 @@ fn steps(only: &[Part], workspace: &Workspace) -> Result<Vec<Step>> {
         steps.push(Step {
             name: "end-to-end tests",
             action: Action::Run(end_to_end(workspace)?),
+        });
+    }
+    if wants(Part::Clients) {
+        steps.push(Step {
+            name: "client library tests",
+            action: Action::Run(as_root(with_binary(tests_of(workspace, "waxseal-clients")?, workspace))?),
         });
     }
     if wants(Part::Cluster) {
@@ -219,18 +245,26 @@ fn steps(only: &[Part], workspace: &Workspace) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// Every test file of the end-to-end crate, with the binary that the build step made.
+/// Every test file of the end-to-end crate.
 fn end_to_end(workspace: &Workspace) -> Result<Line> {
+    Ok(with_binary(tests_of(workspace, "waxseal-e2e")?, workspace))
+}
+
+/// With the binary that the build step made.
+fn with_binary(line: Line, workspace: &Workspace) -> Line {
     let binary = PathBuf::from(&workspace.target_dir)
         .join("debug")
         .join(format!("waxseal{}", std::env::consts::EXE_SUFFIX));
-    Ok(tests_of(workspace, "waxseal-e2e")?.env("WAXSEAL_BIN", binary.display().to_string()))
+    line.env("WAXSEAL_BIN", binary.display().to_string())
 }
 
-/// Every test file of the cluster crate, with the images that the step before made; as root where that asks for no password, since a node
-/// needs it.
+/// Every test file of the cluster crate, with the images that the step before made; as root, since a node needs it.
 fn cluster(workspace: &Workspace) -> Result<Line> {
-    let line = tests_of(workspace, "waxseal-cluster")?.env("WAXSEAL_IMAGES", images::folder(workspace).display().to_string());
+    as_root(tests_of(workspace, "waxseal-cluster")?.env("WAXSEAL_IMAGES", images::folder(workspace).display().to_string()))
+}
+
+/// The tests as root where that asks for no password.
+fn as_root(line: Line) -> Result<Line> {
     let runner = match setup::as_root() {
         Some(words) if !words.is_empty() => words,
         _ => return Ok(line),
@@ -262,10 +296,13 @@ mod tests {
             "packages": [{"id": "e", "name": "waxseal-e2e", "version": "0.1.0", "license": "AGPL-3.0-only", "source": null,
                 "manifest_path": "/w/tests/e2e/Cargo.toml", "dependencies": [],
                 "targets": [{"name": "waxseal_e2e", "kind": ["lib"]}, {"name": "chat", "kind": ["test"]}, {"name": "kill9", "kind": ["test"]}]},
+                {"id": "l", "name": "waxseal-clients", "version": "0.1.0", "license": "AGPL-3.0-only", "source": null,
+                "manifest_path": "/w/tests/clients/Cargo.toml", "dependencies": [],
+                "targets": [{"name": "waxseal_clients", "kind": ["lib"]}, {"name": "pywa", "kind": ["test"]}]},
                 {"id": "c", "name": "waxseal-cluster", "version": "0.1.0", "license": "AGPL-3.0-only", "source": null,
                 "manifest_path": "/w/tests/cluster/Cargo.toml", "dependencies": [],
                 "targets": [{"name": "waxseal_cluster", "kind": ["lib"]}, {"name": "testbed", "kind": ["test"]}]}],
-            "workspace_members": ["e", "c"],
+            "workspace_members": ["e", "l", "c"],
             "resolve": {"nodes": []},
             "workspace_root": "/w",
             "target_directory": "/t",
@@ -286,12 +323,14 @@ mod tests {
             "-D warnings",
             "boundaries",
             "--exclude waxseal-e2e",
+            "--exclude waxseal-clients",
             "--exclude waxseal-cluster",
             "cargo xtask cluster tools",
             "cargo xtask images",
             "WAXSEAL_IMAGES=/t/images",
             "--test testbed",
             "--test chat --test kill9",
+            "--test pywa",
             "WAXSEAL_BIN=/t/debug/waxseal",
         ] {
             assert!(all.contains(expected), "{expected} is not in:\n{all}");
@@ -301,8 +340,8 @@ mod tests {
     #[test]
     fn tests_of_the_cluster_get_its_programs() {
         let ready = Ready {
-            tools: None,
             kubernetes: Some(PathBuf::from("/k")),
+            ..Ready::default()
         };
         let line = prepared(&cluster(&workspace()).unwrap(), &ready).shown();
         assert!(line.contains("WAXSEAL_KUBERNETES_TOOLS=/k"), "{line}");
@@ -320,6 +359,9 @@ mod tests {
         assert_eq!(cluster.len(), 5, "{cluster:?}");
         assert_eq!(cluster[2..4], ["cargo xtask cluster tools", "cargo xtask images"]);
         assert!(cluster[4].contains("--test testbed") && !cluster[4].contains("chat"));
+        let clients = shown(&[Part::Clients]);
+        assert_eq!(clients.len(), 3, "{clients:?}");
+        assert!(clients[2].contains("--test pywa") && clients[2].contains("WAXSEAL_BIN="));
         let interop = shown(&[Part::Interop]);
         assert!(interop[1].contains("--test interop"));
     }

@@ -183,6 +183,7 @@ pub(super) fn endpoints(numbers: &[DeclaredNumber], targets: Vec<Target>, api: S
         phone_number: number.phone_number.clone(),
         phone_number_id: number.phone_number_id.clone(),
         business_account_id: number.business_account_id.clone(),
+        app_id: config::app_id(&number.business_account_id),
         token: number.tokens.first().map(|token| token.to_string()).unwrap_or_default(),
         app_secret: number.app_secret.to_string(),
         verify_token: target.verify_token.to_string(),

@@ -29,6 +29,8 @@ pub struct Options {
     pub redis: Option<String>,
     /// `--ephemeral`; there is no state directory then.
     pub ephemeral: bool,
+    /// `--listen`; a free loopback port when absent.
+    pub listen: Option<String>,
     /// Further arguments.
     pub args: Vec<String>,
     /// `WAXSEAL_LOG`.
@@ -76,6 +78,12 @@ pub struct Number {
     pub phone_number: String,
     /// The id under which the HTTP port knows it.
     pub phone_number_id: String,
+    /// The WhatsApp Business Account it belongs to.
+    #[serde(default)]
+    pub business_account_id: String,
+    /// The app that calls it.
+    #[serde(default)]
+    pub app_id: String,
     /// Bearer token.
     pub token: String,
     /// Key of `X-Hub-Signature-256`.
@@ -179,6 +187,7 @@ impl Up {
         }
         self.starts += 1;
         let [api, admin, relay] = self.ports.map(|address| address.to_string());
+        let api = self.options.listen.clone().unwrap_or(api);
         let state_dir = self.state_dir.display().to_string();
         let mut args = vec!["up", "--listen", &api, "--admin-listen", &admin, "--relay-listen", &relay];
         if self.options.ephemeral {
