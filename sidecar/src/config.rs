@@ -141,6 +141,63 @@ pub struct Surface {
     pub api_url: Option<String>,
     /// Limits and rules of conversations.
     pub rules: Rules,
+    /// Where files are kept, and how they are handed out.
+    pub media: Media,
+}
+
+/// Where files are kept, and how they are handed out.
+#[derive(Clone)]
+pub struct Media {
+    /// Where the ciphertext of what the business uploads rests. Without one nothing can be uploaded; what consumers send can be fetched all
+    /// the same.
+    pub location: Option<MediaLocation>,
+    /// How long the address of a file is good for; capped by the retention.
+    pub url_lifetime: Duration,
+    /// What addresses given by others, in media links, may lead to.
+    pub egress: Egress,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            location: None,
+            url_lifetime: Duration::from_secs(5 * 60),
+            egress: Egress::default(),
+        }
+    }
+}
+
+/// What addresses given by others may lead to.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Egress {
+    /// Private and loopback addresses, any port, and plain HTTP: for development only.
+    pub private: bool,
+    /// Ports besides 443.
+    pub ports: Vec<u16>,
+}
+
+/// Where the ciphertext of files rests.
+#[derive(Clone)]
+pub enum MediaLocation {
+    /// In this folder; made when absent.
+    Directory(PathBuf),
+    /// In a bucket.
+    #[cfg(feature = "s3")]
+    S3(Bucket),
+}
+
+/// A bucket of S3, or of what speaks like it.
+#[cfg(feature = "s3")]
+#[derive(Clone)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// `https://host` of the service, or `http://` where that is enough; Amazon's own when absent.
+    pub endpoint: Option<String>,
+    /// Its region; `us-east-1`, which most others take, when absent.
+    pub region: Option<String>,
+    /// Access key id and secret access key; when absent, what the environment offers (`AWS_…`, a web identity, the machine's role).
+    pub credentials: Option<(String, Secret)>,
 }
 
 /// Limits and rules of conversations.

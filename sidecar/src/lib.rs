@@ -10,6 +10,7 @@
 //! * [`custody`]: the keys that are kept outside the store: Signal identity, retention chain.
 //! * [`book`]: what the business says of itself through the port, and what must outlive messages.
 //! * `pod`: a number's life in a pod of a cluster: its files, which of its pods owns it, the port that is always open. With `kubernetes`.
+//! * [`media`]: files: kept as ciphertext, handed to the relay, fetched from it. [`egress`]: where links that others name may lead.
 //! * [`message`]: where these meet: plain types of what is sent, what comes in, what became of it.
 //! * [`transport`]: the edge to the relay, as a trait.
 //!
@@ -20,7 +21,9 @@ pub mod book;
 pub mod config;
 pub mod conversation;
 pub mod custody;
+pub mod egress;
 mod erase;
+pub mod media;
 pub mod message;
 pub mod metrics;
 pub mod number;

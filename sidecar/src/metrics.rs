@@ -48,6 +48,10 @@ pub struct Metrics {
     pub rollbacks: Counter,
     /// Numbers linked to the relay.
     pub linked: Gauge,
+    /// What was done with files, by kind.
+    pub media: Family<Kind, Counter>,
+    /// Bytes of files that were moved, by kind.
+    pub media_bytes: Family<Kind, Counter>,
 }
 
 const REFUSED: [&str; 4] = ["duplicate", "malformed", "undecryptable", "misaddressed"];
@@ -73,6 +77,8 @@ impl Metrics {
             accept_seconds: waxseal_telemetry::metrics::seconds(),
             rollbacks: Counter::default(),
             linked: Gauge::default(),
+            media: Family::default(),
+            media_bytes: Family::default(),
         };
         registry.register(
             "messages_accepted",
@@ -121,6 +127,12 @@ impl Metrics {
             metrics.rollbacks.clone(),
         );
         registry.register("numbers_linked", "Numbers linked to the relay", metrics.linked.clone());
+        registry.register(
+            "media_files",
+            "Files received, kept, fetched from links, opened, passed to the relay, deleted, or found broken",
+            metrics.media.clone(),
+        );
+        registry.register("media_bytes", "Bytes of files that were moved", metrics.media_bytes.clone());
         Arc::new(metrics)
     }
 
@@ -137,6 +149,12 @@ impl Metrics {
         for (kind, count) in STATUSES.into_iter().zip(counts.statuses) {
             add(&self.statuses, kind, count);
         }
+    }
+
+    /// Counts something that was done with a file.
+    pub fn media(&self, kind: &'static str, bytes: u64) {
+        add(&self.media, kind, 1);
+        add(&self.media_bytes, kind, bytes);
     }
 
     /// Counts one attempt to post a webhook.

@@ -34,9 +34,10 @@ use crate::{
         names::Names,
     },
     custody::{self, Custody, Keys},
+    media::{self, Shelf, Urls},
     message::{Accepted, Engine, NumberFacts, Outbound, Refusal, Wamid},
     metrics::Metrics,
-    transport::{Transport, relay::RelayAccount},
+    transport::{Transport, blobs::Blobs, relay::RelayAccount},
     webhook::body::Account,
 };
 
@@ -75,12 +76,16 @@ pub enum Error {
     /// A pre-key could not be made.
     #[error("cannot make pre-keys: {0}")]
     PreKeys(#[source] waxseal_signal::Error),
+    /// Files cannot be kept where they should be.
+    #[error(transparent)]
+    Media(#[from] media::Error),
 }
 
 /// A business number at work.
 pub struct Number {
     shared: Arc<Shared>,
     store: Store,
+    media: Arc<Shelf>,
     facts: NumberFacts,
     lanes: Vec<Handle>,
     custody: tokio::sync::Mutex<Custody>,
@@ -158,7 +163,7 @@ impl Number {
         .await
         .map_err(Error::Book)?;
         let shared = Arc::new(shared(&config, custody.keys(), names, Arc::clone(&surroundings.metrics)));
-        let transport: Arc<dyn Transport> = Arc::new(
+        let account = Arc::new(
             RelayAccount::new(
                 &surroundings.relay_url,
                 &surroundings.relay_tls,
@@ -168,6 +173,15 @@ impl Number {
             )
             .map_err(Error::Relay)?,
         );
+        let transport: Arc<dyn Transport> = Arc::<RelayAccount>::clone(&account);
+        let blobs: Arc<dyn Blobs> = account;
+        let shelf = Shelf::new(
+            &config.phone_number_id,
+            &config.surface.media,
+            Arc::clone(&shared),
+            surroundings.store.clone(),
+            blobs,
+        )?;
         let hooks = hooks::Hooks::new(config.webhook.as_ref(), config.app_secret.reveal(), now)?;
         let epoch = custody.keys().epoch;
 
@@ -201,6 +215,7 @@ impl Number {
             facts: facts(&config),
             shared,
             store: surroundings.store.clone(),
+            media: Arc::new(shelf),
             lanes,
             custody: tokio::sync::Mutex::new(custody),
             transport,
@@ -227,6 +242,8 @@ impl Number {
         let stop = &surroundings.stop;
         tasks.spawn(link::run(Arc::clone(&number), stop.clone()));
         tasks.spawn(retention::run(Arc::clone(&number), stop.clone()));
+        let (shelf, sweeping) = (Arc::clone(&number.media), stop.clone());
+        tasks.spawn(async move { shelf.run(sweeping).await });
         let (hooks, senders) = (
             Arc::clone(&number.hooks),
             number.lanes.iter().map(|lane| lane.events.clone()).collect::<Vec<_>>(),
@@ -249,6 +266,12 @@ impl Number {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.facts.phone_number_id
+    }
+
+    /// Its files.
+    #[must_use]
+    pub fn media(&self) -> &Shelf {
+        &self.media
     }
 
     /// Whether the number is linked to the transport.
@@ -396,6 +419,11 @@ fn shared(config: &config::Number, keys: &Keys, names: Names, metrics: Arc<Metri
             .as_ref()
             .map_or(retention, |webhook| webhook.retry_window.max(Duration::from_secs(1))),
         bodies: Account::new(&facts(config)),
+        urls: Urls::new(
+            config.surface.api_url.as_deref(),
+            &config.phone_number_id,
+            config.surface.media.url_lifetime.min(retention),
+        ),
         metrics,
     }
 }

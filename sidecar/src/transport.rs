@@ -15,6 +15,7 @@ use waxseal_protocol::{
     proto::{Bundle, Envelope, KeyCounts, PublishKeysRequest, from_relay::Frame},
 };
 
+pub mod blobs;
 pub mod relay;
 
 /// A transport that carries opaque envelopes.

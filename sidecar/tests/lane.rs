@@ -35,6 +35,7 @@ use waxseal_sidecar::{
         names::Names,
         record::{self, Job, Kept},
     },
+    media::Urls,
     message::NumberFacts,
     metrics::Metrics,
     transport::{Link, Transport},
@@ -174,6 +175,7 @@ impl Bed {
             keep_content: false,
             webhook_window: Duration::from_secs(24 * 60 * 60),
             bodies: Account::new(&facts),
+            urls: Urls::new(None, "1", Duration::from_secs(300)),
             metrics: Metrics::register(&mut Registry::default()),
         };
         let mut bed = Self {

@@ -39,10 +39,12 @@ pub enum Class {
     Webhook,
     /// Private halves of pre-keys.
     PreKey,
+    /// Where files are, and their keys.
+    Media,
 }
 
 impl Class {
-    const ALL: [Self; 4] = [Self::Message, Self::Session, Self::Webhook, Self::PreKey];
+    const ALL: [Self; 5] = [Self::Message, Self::Session, Self::Webhook, Self::PreKey, Self::Media];
 
     const fn label(self) -> &'static [u8] {
         match self {
@@ -50,6 +52,7 @@ impl Class {
             Self::Session => b"session",
             Self::Webhook => b"webhook",
             Self::PreKey => b"pre-key",
+            Self::Media => b"media",
         }
     }
 }
@@ -66,7 +69,7 @@ struct State {
     keys: Vec<Zeroizing<[u8; 32]>>,
     oldest: Chain,
     /// The hour last sealed in, with its class keys ready.
-    current: Option<(Hour, [Aes256Gcm; 4])>,
+    current: Option<(Hour, [Aes256Gcm; Class::ALL.len()])>,
 }
 
 impl Sealer {

@@ -5,6 +5,7 @@ use waxseal_content::{EnvelopeId, MessageId};
 use waxseal_store::{Key, Namespace};
 
 use super::id::PeerIndex;
+use crate::media::MediaId;
 
 /// Makes the names of one number.
 #[derive(Clone)]
@@ -116,6 +117,12 @@ impl Names {
     #[must_use]
     pub fn used(&self, what: &[u8]) -> Key {
         self.namespace.key(&format!("used:{}", hex::encode(what)))
+    }
+
+    /// What is kept of a file.
+    #[must_use]
+    pub fn media(&self, id: MediaId) -> Key {
+        self.namespace.key(&format!("media:{id}"))
     }
 
     /// The answer to a request with an `Idempotency-Key`.

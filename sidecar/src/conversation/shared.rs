@@ -13,7 +13,7 @@ use waxseal_store::Key;
 use zeroize::Zeroizing;
 
 use super::{core::Moment, names::Names, record::PeerRecord};
-use crate::{metrics::Metrics, webhook};
+use crate::{media, metrics::Metrics, webhook};
 
 /// A message fails aloud this long before its record would expire.
 const GRACE_MS: u64 = 10 * 60 * 1000;
@@ -48,6 +48,8 @@ pub struct Shared {
     pub webhook_window: Duration,
     /// Writes webhook bodies.
     pub bodies: webhook::body::Account,
+    /// Makes the addresses of files.
+    pub urls: media::Urls,
     /// Counts.
     pub metrics: Arc<Metrics>,
 }

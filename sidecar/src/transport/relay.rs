@@ -14,8 +14,8 @@ use crate::config::Secret;
 
 /// One number's account at a relay.
 pub struct RelayAccount {
-    client: Client,
-    account: Account,
+    pub(super) client: Client,
+    pub(super) account: Account,
     pin: Secret,
 }
 

@@ -26,7 +26,7 @@ use super::{
     relay::Relay,
     store::Store,
 };
-use crate::{message::NumberFacts, metrics::Metrics, webhook::body::Account};
+use crate::{media, message::NumberFacts, metrics::Metrics, webhook::body::Account};
 
 mod sidecar;
 mod view;
@@ -126,6 +126,7 @@ impl World {
             keep_content,
             webhook_window: retention,
             bodies: Account::new(&facts),
+            urls: media::Urls::new(None, "1", Duration::from_secs(300)),
             metrics: Metrics::register(&mut Registry::default()),
         });
         let mut world = Self {

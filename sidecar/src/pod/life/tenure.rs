@@ -400,7 +400,9 @@ fn start_problem(error: &number::Error) -> SidecarProblem {
     let reason = match error {
         number::Error::Custody(_) => ProblemReason::KeysUnavailable,
         number::Error::Claim(_) | number::Error::Book(_) => ProblemReason::RedisUnavailable,
-        number::Error::Relay(_) | number::Error::Webhook(_) | number::Error::PreKeys(_) => ProblemReason::ConfigurationInvalid,
+        number::Error::Relay(_) | number::Error::Webhook(_) | number::Error::PreKeys(_) | number::Error::Media(_) => {
+            ProblemReason::ConfigurationInvalid
+        }
     };
     SidecarProblem {
         reason,

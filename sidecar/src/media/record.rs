@@ -1,0 +1,211 @@
+//! What is kept of a file: where its ciphertext is, and its key. Without this record the ciphertext is noise; the record lies in the store,
+//! sealed under the retention chain, and goes when the file's life is over. It is written once: a copy sealed again later would outlive it.
+
+use std::{fmt, time::Duration};
+
+use prost::Message;
+use rand::Rng;
+use waxseal_content::{BlobId, Text};
+use waxseal_sealing::stream::{FileKey, Layout};
+use zeroize::Zeroize as _;
+
+/// The id of a file at the HTTP port: 16 digits, below 2^53 because some clients hold ids as JavaScript numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct MediaId(u64);
+
+impl MediaId {
+    const LEAST: u64 = 1_000_000_000_000_000;
+    const MOST: u64 = (1 << 53) - 1;
+
+    /// A fresh id.
+    pub fn random<R: Rng + ?Sized>(rng: &mut R) -> Self {
+        Self(rng.random_range(Self::LEAST..=Self::MOST))
+    }
+
+    /// `None` when no file can have this id.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let id = text.parse().ok().filter(|_| digits)?;
+        (Self::LEAST..=Self::MOST).contains(&id).then_some(Self(id))
+    }
+
+    /// The number it is.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for MediaId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0)
+    }
+}
+
+/// The stored form.
+#[derive(Clone, Message)]
+#[prost(skip_debug)]
+pub struct Record {
+    /// The object that holds the ciphertext; empty when the relay has it.
+    #[prost(string, tag = "1")]
+    pub(super) object: String,
+    /// The ciphertext's name at the relay, 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) blob: Vec<u8>,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) key: Vec<u8>,
+    /// Of the plaintext.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) sha256: Vec<u8>,
+    /// Of the plaintext.
+    #[prost(uint64, tag = "5")]
+    pub(super) size_bytes: u64,
+    #[prost(string, tag = "6")]
+    pub(super) mime_type: String,
+    #[prost(string, optional, tag = "7")]
+    pub(super) filename: Option<String>,
+    /// Unix milliseconds.
+    #[prost(uint64, tag = "8")]
+    pub(super) created_ms: u64,
+    /// Unix milliseconds.
+    #[prost(uint64, tag = "9")]
+    pub(super) expires_ms: u64,
+    /// Whether it is a sticker that moves.
+    #[prost(bool, tag = "10")]
+    pub(super) animated: bool,
+}
+
+/// A file of a number.
+#[derive(Clone)]
+pub struct File {
+    /// Its id at the HTTP port.
+    pub id: MediaId,
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
+    /// How long it is.
+    pub size_bytes: u64,
+    /// Its media type.
+    pub mime_type: String,
+    /// The name it came with.
+    pub filename: Option<Text>,
+    /// Whether it is a sticker that moves.
+    pub animated: bool,
+    /// When it came, Unix milliseconds.
+    pub created_ms: u64,
+    /// When it goes, Unix milliseconds.
+    pub expires_ms: u64,
+    pub(super) place: Place,
+    pub(super) blob: BlobId,
+    pub(super) key: FileKey,
+}
+
+/// Where the ciphertext is.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the object store, under this name.
+    Object(String),
+    /// At the relay: a consumer put it there.
+    Relay,
+}
+
+impl File {
+    /// Reads a record; `None` when it is not one of this build's.
+    pub(super) fn of(id: MediaId, mut record: Record) -> Option<Self> {
+        let key = <&[u8; 32]>::try_from(record.key.as_slice()).ok().map(FileKey::from_bytes);
+        record.key.zeroize();
+        Some(Self {
+            id,
+            sha256: record.sha256.as_slice().try_into().ok()?,
+            size_bytes: record.size_bytes,
+            mime_type: record.mime_type,
+            filename: record.filename.map(Text::new),
+            animated: record.animated,
+            created_ms: record.created_ms,
+            expires_ms: record.expires_ms,
+            place: match record.object.is_empty() {
+                true => Place::Relay,
+                false => Place::Object(record.object),
+            },
+            blob: BlobId::from_slice(&record.blob)?,
+            key: key?,
+        })
+    }
+
+    /// The stored form.
+    pub(super) fn to_record(&self) -> Record {
+        Record {
+            object: match &self.place {
+                Place::Object(name) => name.clone(),
+                Place::Relay => String::new(),
+            },
+            blob: self.blob.as_bytes().to_vec(),
+            key: self.key.as_bytes().to_vec(),
+            sha256: self.sha256.to_vec(),
+            size_bytes: self.size_bytes,
+            mime_type: self.mime_type.clone(),
+            filename: self.filename.as_ref().map(|name| name.reveal().to_owned()),
+            created_ms: self.created_ms,
+            expires_ms: self.expires_ms,
+            animated: self.animated,
+        }
+    }
+
+    /// How its ciphertext is laid out.
+    pub(super) const fn layout(&self) -> Layout {
+        Layout::of_plaintext(self.size_bytes)
+    }
+}
+
+/// How long files live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lifetimes {
+    /// Of the business's own.
+    pub uploads: Duration,
+    /// Of consumers' files.
+    pub inbound: Duration,
+}
+
+impl Lifetimes {
+    const UPLOADS: Duration = Duration::from_secs(30 * 24 * 3600);
+    const INBOUND: Duration = Duration::from_secs(7 * 24 * 3600);
+
+    /// Under this retention.
+    #[must_use]
+    pub fn under(retention: Duration) -> Self {
+        Self {
+            uploads: Self::UPLOADS.min(retention),
+            inbound: Self::INBOUND.min(retention),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn ids_are_sixteen_digits_that_a_double_can_hold() {
+        let mut rng = StdRng::seed_from_u64(1);
+        for _ in 0..1000 {
+            let id = MediaId::random(&mut rng);
+            let text = id.to_string();
+            assert!(text.len() == 16 && id.number() < 1 << 53);
+            assert_eq!(MediaId::parse(&text), Some(id));
+        }
+        for text in [
+            "",
+            "1",
+            "999999999999999",
+            "9007199254740992",
+            "+100000000000000",
+            "10000000000000000",
+            "100000000000000a",
+        ] {
+            assert_eq!(MediaId::parse(text), None, "{text}");
+        }
+    }
+}
