@@ -125,10 +125,71 @@ pub struct Limits {
     pub pin_attempts: Rate,
     /// How often the owner of a number may change its PIN.
     pub pin_changes: Rate,
+    /// How often a consumer may report a business.
+    pub reports: Rate,
+    /// How businesses are judged.
+    pub integrity: IntegrityLimits,
     /// Of blobs.
     pub blobs: BlobLimits,
     /// The page cache of the state file.
     pub cache_bytes: usize,
+}
+
+/// How the quality of a business number is derived from its last days: unknown below a least activity, else red or yellow when it is as bad
+/// as that says, else green.
+///
+/// Reports count once per consumer, business and day, for seven days, and are held against the recipients of each of these days. Numbers
+/// that were tried and are not registered count for 24 hours, and are held against all that were tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntegrityLimits {
+    /// Below so many recipients (summed over the days) and unknown numbers together the quality is unknown.
+    pub least_recipients: u32,
+    /// What is yellow.
+    pub yellow: Badness,
+    /// What is red.
+    pub red: Badness,
+    /// A business is told of changes this often at most.
+    pub pause: Duration,
+    /// The most businesses that are watched at a time, 60 KiB each at most; the quality of others is unknown.
+    pub businesses: usize,
+    /// The most reports of one business on one day that count.
+    pub reports_per_day: u32,
+}
+
+/// Bad by reports or by unknown numbers: each needs a least count and a least share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Badness {
+    /// At least so many reports ...
+    pub least_reports: u32,
+    /// ... which are at least this share of the recipients.
+    pub reports_per_mille: u32,
+    /// Or at least so many unknown numbers ...
+    pub least_unknown: u32,
+    /// ... which are at least this share of all numbers that were tried.
+    pub unknown_per_mille: u32,
+}
+
+impl Default for IntegrityLimits {
+    fn default() -> Self {
+        Self {
+            least_recipients: 10,
+            yellow: Badness {
+                least_reports: 2,
+                reports_per_mille: 20,
+                least_unknown: 20,
+                unknown_per_mille: 250,
+            },
+            red: Badness {
+                least_reports: 5,
+                reports_per_mille: 50,
+                least_unknown: 50,
+                unknown_per_mille: 500,
+            },
+            pause: Duration::from_secs(5),
+            businesses: 10_000,
+            reports_per_day: 10_000,
+        }
+    }
 }
 
 /// What of blobs is bounded.
@@ -239,6 +300,11 @@ impl Default for Limits {
                 capacity: 10,
                 refill: Duration::from_secs(60),
             },
+            reports: Rate {
+                capacity: 20,
+                refill: Duration::from_secs(60 * 60),
+            },
+            integrity: IntegrityLimits::default(),
             blobs: BlobLimits::default(),
             cache_bytes: 128 * 1024 * 1024,
         }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, Semaphore};
-use waxseal_protocol::proto::{KeyCounts, Outcome};
+use waxseal_protocol::proto::{Integrity, KeyCounts, Outcome};
 
 use crate::number::Number;
 use crate::store::queue::Queued;
@@ -43,6 +43,7 @@ pub(crate) struct Connection {
     pub(crate) epoch: u64,
     /// Whose the epoch is; empty: not said.
     pub(crate) terminator: Vec<u8>,
+    pub(crate) wants_integrity: bool,
     outbox: Mutex<Outbox>,
     /// The outbox has something new for the pump.
     wake: Notify,
@@ -62,6 +63,7 @@ pub(crate) struct Hello {
     pub(crate) credential_hash: [u8; 32],
     pub(crate) epoch: u64,
     pub(crate) terminator: Vec<u8>,
+    pub(crate) wants_integrity: bool,
 }
 
 impl Connection {
@@ -72,6 +74,7 @@ impl Connection {
             credential_hash,
             epoch,
             terminator,
+            wants_integrity,
         } = hello;
         Self {
             id,
@@ -79,6 +82,7 @@ impl Connection {
             credential_hash,
             epoch,
             terminator,
+            wants_integrity,
             outbox: Mutex::new(Outbox::new()),
             wake: Notify::new(),
             stop_reading: Notify::new(),
@@ -108,6 +112,14 @@ impl Connection {
     pub(crate) fn keys_low(&self, counts: KeyCounts) {
         self.outbox().keys_low = Some(counts);
         self.wake.notify_one();
+    }
+
+    /// Puts down what has been noticed about a business; what was not sent yet is replaced.
+    pub(crate) fn integrity(&self, integrity: Integrity) {
+        if self.wants_integrity {
+            self.outbox().integrity = Some(integrity);
+            self.wake.notify_one();
+        }
     }
 
     /// Ends the stream. The first reason counts, but for those that wait for answers: after a displacement there will be none.

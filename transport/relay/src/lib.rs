@@ -19,6 +19,7 @@ mod blobs;
 mod bucket;
 mod config;
 mod connection;
+mod integrity;
 mod metrics;
 mod number;
 mod relay;
@@ -29,7 +30,7 @@ mod store;
 mod tls;
 mod writer;
 
-pub use config::{BlobLimits, BlobQuota, Clock, Config, Limits, Rate, Reregistration};
+pub use config::{Badness, BlobLimits, BlobQuota, Clock, Config, IntegrityLimits, Limits, Rate, Reregistration};
 pub use relay::{Error, Relay, Running, Stats};
 pub use store::Error as StateError;
 pub use tls::{Error as TlsError, Tls};

@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use waxseal_protocol::proto::SpamReason;
 use waxseal_telemetry::metrics;
 
 use crate::writer::Verdicts;
@@ -40,6 +41,7 @@ pub(crate) struct Metrics {
     pub(crate) blobs_stored: Counter,
     pub(crate) blob_bytes_stored: Counter,
     blobs_refused: Family<ReasonLabel, Counter>,
+    spam_reports: Family<ReasonLabel, Counter>,
     pub(crate) blobs_served: Counter,
     pub(crate) blob_bytes_served: Counter,
     pub(crate) blobs_expired: Counter,
@@ -70,6 +72,7 @@ impl Metrics {
             blobs_stored: Counter::default(),
             blob_bytes_stored: Counter::default(),
             blobs_refused: Family::default(),
+            spam_reports: Family::default(),
             blobs_served: Counter::default(),
             blob_bytes_served: Counter::default(),
             blobs_expired: Counter::default(),
@@ -121,6 +124,7 @@ impl Metrics {
             metrics.keys_low.clone(),
         );
         metrics.register_blobs(relay);
+        relay.register("spam_reports", "Spam reports that counted, by reason", metrics.spam_reports.clone());
         relay.register("group_envelopes", "Envelopes in one commit", metrics.group_envelopes.clone());
         relay.register(
             "commit_seconds",
@@ -176,6 +180,18 @@ impl Metrics {
                 self.rejected.get_or_create(&VerdictLabel { verdict }).inc_by(count);
             }
         }
+    }
+
+    pub(crate) fn reported(&self, reason: SpamReason) {
+        let reason = match reason {
+            SpamReason::NotRequested => "not_requested",
+            SpamReason::NoLongerWanted => "no_longer_wanted",
+            SpamReason::Spam => "spam",
+            SpamReason::Offensive => "offensive",
+            SpamReason::Fraud => "fraud",
+            SpamReason::Unspecified | SpamReason::Other => "other",
+        };
+        self.spam_reports.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     pub(crate) fn blob_refused(&self, reason: &'static str) {

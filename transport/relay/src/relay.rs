@@ -17,6 +17,7 @@ use tonic::transport::server::{Connected, TcpIncoming};
 use waxseal_protocol::proto::blobs_server::BlobsServer;
 use waxseal_protocol::proto::directory_server::DirectoryServer;
 use waxseal_protocol::proto::relay_server::RelayServer;
+use waxseal_protocol::proto::reports_server::ReportsServer;
 use waxseal_protocol::wire;
 
 use crate::config::Config;
@@ -130,6 +131,7 @@ where
     C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
     let directory = DirectoryServer::new(service.clone()).max_decoding_message_size(wire::MAX_DIRECTORY_BYTES);
+    let reports = ReportsServer::new(service.clone()).max_decoding_message_size(wire::MAX_DIRECTORY_BYTES);
     let blobs = BlobsServer::new(service.clone()).max_decoding_message_size(wire::MAX_PART_FRAME_BYTES);
     let relay = RelayServer::new(service)
         .max_decoding_message_size(wire::MAX_FRAME_BYTES)
@@ -143,6 +145,7 @@ where
         .http2_max_header_list_size(wire::MAX_METADATA_BYTES)
         .add_service(directory)
         .add_service(blobs)
+        .add_service(reports)
         .add_service(relay)
         .serve_with_incoming_shutdown(incoming, async move {
             let _ = stage.wait_for(|stage| *stage != Stage::Running).await;

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod directory;
+mod reports;
 mod stream;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +39,7 @@ struct Limiter {
     bundle_requesters: Buckets<Number>,
     pins: Buckets<Number>,
     pin_changes: Buckets<Number>,
+    reports: Buckets<Number>,
     uploads: Buckets<Number>,
     downloads: Buckets<Number>,
 }
@@ -60,6 +62,7 @@ impl Service {
             bundle_requesters: Buckets::new(BUCKETS),
             pins: Buckets::new(BUCKETS),
             pin_changes: Buckets::new(BUCKETS),
+            reports: Buckets::new(BUCKETS),
             uploads: Buckets::new(BUCKETS),
             downloads: Buckets::new(BUCKETS),
         };

@@ -7,6 +7,7 @@ pub(crate) mod blobs;
 pub(crate) mod keys;
 pub(crate) mod marks;
 pub(crate) mod queue;
+pub(crate) mod reports;
 pub(crate) mod spent;
 
 use std::collections::HashMap;
@@ -47,9 +48,15 @@ const BLOBS: TableDefinition<'static, u128, &[u8]> = TableDefinition::new("blobs
 const BLOB_EXPIRIES: TableDefinition<'static, (u64, u128), ()> = TableDefinition::new("blob_expiries");
 /// (number, id): whose they are.
 const BLOB_OWNERS: TableDefinition<'static, (u64, u128), ()> = TableDefinition::new("blob_owners");
+/// (day, business, hash of the consumer) -> reason.
+const REPORTS: TableDefinition<'static, reports::Key, u8> = TableDefinition::new("reports");
+/// business -> [`crate::integrity::Activity`], as of a few minutes ago.
+const ACTIVITIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("activities");
 
 const META_FORMAT: &str = "format";
 const META_SEQUENCE: &str = "sequence";
+/// Two halves of what numbers are hashed with.
+const META_HASH_KEYS: [&str; 2] = ["hash_key_0", "hash_key_1"];
 
 /// The state file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +122,7 @@ impl Store {
                 Some(FORMAT) => {}
                 Some(other) => return Err(Error::Format(other)),
             }
+            reports::prepare(&mut tables, rand::random())?;
         }
         transaction.commit()?;
         Ok(Self(RwLock::new(Some(database))))
@@ -153,6 +161,8 @@ pub(crate) struct Tables<'txn> {
     blobs: Table<'txn, u128, &'static [u8]>,
     blob_expiries: Table<'txn, (u64, u128), ()>,
     blob_owners: Table<'txn, (u64, u128), ()>,
+    reports: Table<'txn, reports::Key, u8>,
+    activities: Table<'txn, u64, &'static [u8]>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -169,6 +179,8 @@ impl<'txn> Tables<'txn> {
             blobs: transaction.open_table(BLOBS)?,
             blob_expiries: transaction.open_table(BLOB_EXPIRIES)?,
             blob_owners: transaction.open_table(BLOB_OWNERS)?,
+            reports: transaction.open_table(REPORTS)?,
+            activities: transaction.open_table(ACTIVITIES)?,
         })
     }
 

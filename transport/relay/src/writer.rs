@@ -9,6 +9,7 @@
 mod accounts;
 mod blobs;
 mod envelopes;
+mod integrity;
 
 pub(crate) use envelopes::Verdicts;
 
@@ -17,16 +18,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use waxseal_protocol::proto::{Bundle, Envelope, KeyCounts, PublishKeysRequest};
+use waxseal_protocol::proto::{Bundle, Envelope, KeyCounts, PublishKeysRequest, SpamReason};
 
 use crate::account::{Pin, Registration};
 use crate::blobs::Stored;
 use crate::connection::{Connection, End};
+use crate::integrity::Watch;
 use crate::number::Number;
 use crate::shared::{Shared, Stage};
 use crate::store::queue::{Queued, Queues};
 use crate::store::spent::Sweep;
-use crate::store::{self, Tables};
+use crate::store::{self, Tables, reports};
 
 /// Why a job is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +91,15 @@ pub(crate) enum Job {
         reply: Reply<KeyCounts>,
     },
     Fetch {
+        requester: Number,
         number: Number,
         reply: Reply<Bundle>,
+    },
+    Report {
+        consumer: Number,
+        business: Number,
+        reason: SpamReason,
+        reply: Reply<bool>,
     },
     /// Keep a blob whose file is durable; answers whether it was kept already and the file is not needed.
     StoreBlob {
@@ -136,6 +145,11 @@ pub(crate) struct Writer {
     spent: Sweep,
     /// No blob expires before; Unix seconds.
     soonest_blob_expiry_s: u64,
+    watch: Watch,
+    /// The day of the oldest report.
+    oldest_report: Option<u32>,
+    /// Businesses that have been idle for long, as of the start.
+    idle: Vec<Number>,
     /// The present connection of each connected number.
     present: HashMap<Number, Present>,
     /// Numbers with something fresh to deliver.
@@ -154,11 +168,15 @@ struct Present {
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, store::Error> {
         let queues = Queues::load(&shared.store.read()?, &shared.limits)?;
+        let (watch, oldest_report, idle) = reports::load(&shared.store.read()?, &shared.limits.integrity, shared.now_ms())?;
         let writer = Self {
             soonest_blob_expiry_s: shared.blobs.soonest_expiry_s,
             shared,
             queues,
             spent: Sweep::default(),
+            watch,
+            oldest_report,
+            idle,
             present: HashMap::new(),
             touched: Vec::new(),
             after: Vec::new(),
@@ -190,11 +208,10 @@ impl Writer {
         self.now_ms = self.shared.now_ms();
         self.drop_gone();
         let wants_chores = self.wants_chores();
-        let is_idle = jobs.iter().all(|job| matches!(job, Job::Tick | Job::Stop));
+        let is_idle = jobs.iter().all(|job| matches!(job, Job::Tick));
         if !wants_chores && is_idle {
-            let stops = jobs.iter().any(|job| matches!(job, Job::Stop));
             jobs.clear();
-            return Ok(if stops { Go::Stop } else { Go::On });
+            return Ok(Go::On);
         }
         let started = Instant::now();
         let transaction = self.shared.store.write()?;
@@ -231,12 +248,24 @@ impl Writer {
                         let answer = self.prolong_blob(&mut tables, id, owner, size_bytes, expires_s)?;
                         self.reply(reply, answer);
                     }
+                    Job::Report {
+                        consumer,
+                        business,
+                        reason,
+                        reply,
+                    } => {
+                        let answer = self.report(&mut tables, consumer, business, reason)?;
+                        self.reply(reply, answer);
+                    }
                     Job::Tick => {}
                     Job::Stop => go = Go::Stop,
                     job => self.account_job(&mut tables, job)?,
                 }
             }
-            let is_changed = wants_chores && self.chores(&mut tables)?;
+            let mut is_changed = wants_chores && self.chores(&mut tables)?;
+            if matches!(go, Go::Stop) {
+                is_changed |= self.integrity_chores(&mut tables, true)?;
+            }
             if is_changed || !is_idle {
                 self.queues.finish(&mut tables)?;
             } else {
@@ -312,10 +341,13 @@ impl Writer {
         if self.chores_at.elapsed() < CHORES_INTERVAL {
             return false;
         }
+        self.tell_integrity();
         let wants = self.queues.has_expired(self.now_ms)
             || self.queues.marks().needs_sweep(self.now_ms)
             || self.spent.needs_sweep()
-            || self.soonest_blob_expiry_s <= self.now_ms / 1_000;
+            || self.soonest_blob_expiry_s <= self.now_ms / 1_000
+            || self.wants_integrity_chores()
+            || !self.idle.is_empty();
         if !wants {
             self.chores_at = Instant::now();
         }
@@ -329,10 +361,13 @@ impl Writer {
         let marks = self.queues.marks().sweep(tables, self.now_ms)?;
         let spent = self.spent.sweep(tables, self.now_ms / 1_000)?;
         let (blobs, has_more_blobs) = self.drop_expired_blobs(tables)?;
+        let idle = std::mem::take(&mut self.idle);
+        reports::forget_activities(tables, &idle)?;
+        let integrity = self.integrity_chores(tables, false)? || !idle.is_empty();
         if !has_more && !has_more_blobs {
             self.chores_at = Instant::now();
         }
-        Ok(expired > 0 || marks || spent || blobs)
+        Ok(expired > 0 || marks || spent || blobs || integrity)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use waxseal_protocol::proto::{KeyCounts, Outcome};
+use waxseal_protocol::proto::{Integrity, KeyCounts, Outcome};
 use waxseal_protocol::wire;
 
 use super::End;
@@ -30,6 +30,7 @@ pub(super) struct Outbox {
     /// Submissions that have no outcome yet.
     unanswered: usize,
     pub(super) keys_low: Option<KeyCounts>,
+    pub(super) integrity: Option<Integrity>,
     pub(super) end: Option<End>,
     live: VecDeque<Queued>,
     live_bytes: usize,
@@ -47,6 +48,7 @@ pub(super) struct Outbox {
 pub(super) enum Next {
     Outcomes(Vec<Outcome>),
     KeysLow(KeyCounts),
+    Integrity(Integrity),
     Deliver(Vec<Queued>),
     Drained,
     /// Read the queue after this sequence, at most so much, and come back with [`Outbox::read`].
@@ -65,6 +67,7 @@ impl Outbox {
             outcomes: Vec::new(),
             unanswered: 0,
             keys_low: None,
+            integrity: None,
             end: None,
             live: VecDeque::new(),
             live_bytes: 0,
@@ -161,6 +164,9 @@ impl Outbox {
         }
         if let Some(counts) = self.keys_low.take() {
             return Next::KeysLow(counts);
+        }
+        if let Some(integrity) = self.integrity.take() {
+            return Next::Integrity(integrity);
         }
         if self.drain_at.is_some_and(|drain_at| self.cursor >= drain_at) {
             self.drain_at = None;

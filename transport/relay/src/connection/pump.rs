@@ -60,6 +60,7 @@ async fn next(connection: &Arc<Connection>, shared: &Arc<Shared>, frames: &Frame
                 return Step::Frame(Frame::Outcomes(Outcomes { outcomes }));
             }
             Next::KeysLow(counts) => return Step::Frame(Frame::KeysLow(counts)),
+            Next::Integrity(integrity) => return Step::Frame(Frame::Integrity(integrity)),
             Next::Deliver(queued) => return Step::Deliver(queued),
             Next::Drained => return Step::Frame(Frame::Drained(Drained {})),
             Next::Read { after, envelopes, bytes } => {

@@ -121,7 +121,14 @@ impl Directory for Service {
         let caller = self.authenticate(&request)?;
         let number = Number::parse(&request.get_ref().number).ok_or_else(|| status::invalid("number"))?;
         self.allow_bundle(&caller, number)?;
-        Ok(Response::new(self.ask(|reply| Job::Fetch { number, reply }).await??))
+        Ok(Response::new(
+            self.ask(|reply| Job::Fetch {
+                requester: caller.number,
+                number,
+                reply,
+            })
+            .await??,
+        ))
     }
 }
 

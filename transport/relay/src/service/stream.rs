@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use waxseal_protocol::proto::relay_server::Relay;
-use waxseal_protocol::proto::{FromRelay, ToRelay, to_relay::Frame};
+use waxseal_protocol::proto::{self, FromRelay, ToRelay, to_relay::Frame};
 use waxseal_protocol::wire;
 
 use super::{Caller, Service};
@@ -34,8 +34,8 @@ impl Relay for Service {
             .unwrap_or_default();
         let guard = Guard::enter(&self.shared, caller.number)?;
         let mut stream = request.into_inner();
-        let epoch = hello(&mut stream).await?;
-        let connection = self.connection(&caller, &guard, epoch, terminator);
+        let hello = hello(&mut stream).await?;
+        let connection = self.connection(&caller, &guard, &hello, terminator);
         let guard = guard.of(Arc::clone(&connection));
         let opened = self
             .ask(|reply| Job::Open {
@@ -54,7 +54,7 @@ impl Relay for Service {
 }
 
 impl Service {
-    fn connection(&self, caller: &Caller, guard: &Guard, epoch: u64, terminator: Vec<u8>) -> Arc<Connection> {
+    fn connection(&self, caller: &Caller, guard: &Guard, hello: &proto::Hello, terminator: Vec<u8>) -> Arc<Connection> {
         let Caller {
             number, credential_hash, ..
         } = *caller;
@@ -62,8 +62,9 @@ impl Service {
             id: guard.id,
             number,
             credential_hash,
-            epoch,
+            epoch: hello.epoch,
             terminator,
+            wants_integrity: hello.wants_integrity,
         };
         let Shared { limits, live_bytes, .. } = self.shared.as_ref();
         Arc::new(Connection::new(
@@ -75,11 +76,11 @@ impl Service {
     }
 }
 
-async fn hello(stream: &mut Streaming<ToRelay>) -> Result<u64, Status> {
+async fn hello(stream: &mut Streaming<ToRelay>) -> Result<proto::Hello, Status> {
     match tokio::time::timeout(HELLO_TIMEOUT, stream.message()).await {
         Ok(Ok(Some(ToRelay {
             frame: Some(Frame::Hello(hello)),
-        }))) => Ok(hello.epoch),
+        }))) => Ok(hello),
         Ok(Err(_) | Ok(_)) => Err(status::malformed()),
         Err(_) => Err(Status::deadline_exceeded("no hello")),
     }

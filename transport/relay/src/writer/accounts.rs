@@ -65,8 +65,8 @@ impl Writer {
                 let answer = self.count(tables, number)?;
                 self.reply(reply, answer);
             }
-            Job::Fetch { number, reply } => {
-                let answer = self.fetch(tables, number)?;
+            Job::Fetch { requester, number, reply } => {
+                let answer = self.fetch(tables, requester, number)?;
                 self.reply(reply, answer);
             }
             // Not about accounts.
@@ -125,6 +125,11 @@ impl Writer {
         };
         if account.keys_are_low(&self.shared.limits) {
             self.tell_keys_low(Arc::clone(&connection), account.counts());
+        }
+        if connection.wants_integrity && account.is_business() {
+            let integrity = self.watch.introduce(number, self.now_ms);
+            let connection = Arc::clone(&connection);
+            self.after(move || connection.integrity(integrity));
         }
         if is_changed {
             self.keep(tables, number, account)?;
@@ -237,8 +242,12 @@ impl Writer {
         Ok(Ok(counts(&account)))
     }
 
-    fn fetch(&mut self, tables: &mut Tables<'_>, number: Number) -> Answer<Bundle> {
+    fn fetch(&mut self, tables: &mut Tables<'_>, requester: Number, number: Number) -> Answer<Bundle> {
         let Some(mut account) = self.account(number) else {
+            // Whoever tries number after number never gets as far as sending.
+            if self.account(requester).is_some_and(|account| account.is_business()) {
+                self.watch.wrote(requester, number, false, self.now_ms);
+            }
             return Ok(Err(Refusal::NotRegistered));
         };
         let before = account.counts();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use waxseal_protocol::proto::{Envelope, Outcome, Verdict};
 
 use super::Writer;
+use crate::account::Account;
 use crate::connection::Connection;
 use crate::number::Number;
 use crate::store::queue::Submitted;
@@ -22,10 +23,15 @@ impl Writer {
         }
         let mut outcomes = Vec::with_capacity(envelopes.len());
         let mut verdicts = Verdicts::default();
+        let is_business = self.shared.accounts().get(&connection.number).is_some_and(Account::is_business);
         for envelope in envelopes {
             // Shares the frame's memory.
             let envelope_id = envelope.id.clone();
-            let verdict = self.submit_one(tables, connection.number, envelope, &mut verdicts)?;
+            let recipient = Number::parse(&envelope.recipient);
+            let verdict = self.submit_one(tables, connection.number, recipient, envelope, &mut verdicts)?;
+            if let (true, Some(recipient)) = (is_business, recipient) {
+                self.notice(connection.number, recipient, verdict);
+            }
             outcomes.push(Outcome {
                 envelope_id,
                 verdict: verdict.into(),
@@ -43,10 +49,11 @@ impl Writer {
         &mut self,
         tables: &mut Tables<'_>,
         sender: Number,
+        recipient: Option<Number>,
         envelope: Envelope,
         verdicts: &mut Verdicts,
     ) -> Result<Verdict, store::Error> {
-        let Some(recipient) = Number::parse(&envelope.recipient) else {
+        let Some(recipient) = recipient else {
             verdicts.malformed += 1;
             return Ok(Verdict::Malformed);
         };
@@ -77,6 +84,14 @@ impl Writer {
                 }
                 Ok(verdict)
             }
+        }
+    }
+
+    fn notice(&mut self, business: Number, recipient: Number, verdict: Verdict) {
+        match verdict {
+            Verdict::Accepted => self.watch.wrote(business, recipient, true, self.now_ms),
+            Verdict::UnknownRecipient => self.watch.wrote(business, recipient, false, self.now_ms),
+            _ => {}
         }
     }
 

@@ -72,6 +72,7 @@ impl World {
             credential_hash: CREDENTIAL,
             epoch,
             terminator: Vec::new(),
+            wants_integrity: false,
         };
         Arc::new(Connection::new(hello, 100, Arc::new(AtomicUsize::new(0)), 1_000_000))
     }

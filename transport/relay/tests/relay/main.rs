@@ -10,6 +10,7 @@ mod blobs;
 mod boundary;
 mod durability;
 mod hostile;
+mod integrity;
 mod keys;
 mod limits;
 mod registration;
