@@ -21,6 +21,7 @@ mod send;
 mod server;
 
 pub mod admin;
+pub mod openapi;
 pub mod tls;
 
 use std::{

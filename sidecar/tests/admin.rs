@@ -92,6 +92,13 @@ async fn probes_metrics_and_status() {
     );
     assert_eq!(get("/status").await.json(), serde_json::json!({"numbers": []}));
     assert_eq!(get("/other").await.status, 404);
+    assert_eq!(get("/openapi.json").await.json()["openapi"], "3.1.0");
+    let page = get("/docs").await;
+    assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
+    assert!(
+        page.header("content-security-policy")
+            .is_some_and(|policy| policy.contains("default-src 'none'"))
+    );
 
     stop.cancel();
     served.await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`.
+//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`; `/openapi.json` and `/docs`, which describe the API port.
 //!
 //! Purpose: what probes, Prometheus and `waxseal status` read. What they learn is handed in by the caller as an [`Admin`]; nothing here
 //! knows a number or a store. Must never answer with consumer data: implementations hand in counts and states only.
@@ -8,12 +8,17 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{RawQuery, State},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
     routing::get,
 };
 use http::{StatusCode, header};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use super::openapi;
+
+/// The page of `/docs` reads the document and loads nothing else.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:";
 
 /// One named condition of readiness.
 pub struct Check {
@@ -42,6 +47,14 @@ pub fn router<A: Admin>(admin: Arc<A>) -> Router {
         .route("/readyz", get(readyz::<A>))
         .route("/metrics", get(metrics::<A>))
         .route("/status", get(status::<A>))
+        .route(
+            "/openapi.json",
+            get(async || ([(header::CONTENT_TYPE, "application/json")], openapi::json())),
+        )
+        .route(
+            "/docs",
+            get(async || ([(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(openapi::page()))),
+        )
         .with_state(admin)
 }
 
