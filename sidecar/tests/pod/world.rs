@@ -178,7 +178,7 @@ impl Chatter {
         let wait = async {
             while let Some(event) = self.consumer.next_event().await {
                 if let Event::Message(message) = event {
-                    let text = message.text.map_or_else(String::new, |text| text.reveal().to_owned());
+                    let text = message.text().map_or_else(String::new, |text| text.reveal().to_owned());
                     let is_last = text == last;
                     self.texts.push(text);
                     if is_last {

@@ -10,6 +10,7 @@ mod link;
 mod outbox;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
@@ -20,8 +21,9 @@ use waxseal_protocol::{Account, Client};
 
 pub(crate) use command::Command;
 
-use crate::engine::{Counts, Effects, Engine, Step, Upload};
-use crate::{Error, Event, Stop};
+use crate::engine::{Counts, Effects, Engine, Step, Upload, WaitingFile};
+use crate::spool::Spool;
+use crate::{Error, Event, Failure, Stop};
 use backoff::Backoff;
 use command::Answer;
 use fetches::Fetches;
@@ -32,21 +34,30 @@ const UNREAD: usize = 4_096;
 /// Commands and frames that go into one commit.
 const GROUP: usize = 128;
 const MAINTENANCE: Duration = Duration::from_secs(3_600);
+/// Calls of a kind that run at a time.
+const FETCHES: usize = usize::MAX;
+const UPLOADS: usize = 2;
 
 struct Actor {
     engine: Engine,
     client: Client,
-    account: std::sync::Arc<Account>,
+    account: Arc<Account>,
+    spool: Spool,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
     unread: VecDeque<Event>,
     jobs: JoinSet<Done>,
     online: Option<Online>,
+    /// The person wants no connection.
+    offline: bool,
+    /// A connection is being made.
+    dialling: bool,
     /// When to connect; `None` while connected or connecting.
     redial_at: Option<Instant>,
     backoff: Backoff,
     maintain_at: Instant,
-    fetches: Fetches,
+    fetches: Fetches<PhoneNumber>,
+    uploads: Fetches<WaitingFile>,
     /// The last envelope handed to the connection.
     cursor: Option<Vec<u8>>,
     in_flight: HashMap<EnvelopeId, Vec<u8>>,
@@ -73,31 +84,42 @@ struct Turn {
     closed: bool,
 }
 
+/// The relay as this consumer knows it, and the files for it.
+pub(crate) struct Link {
+    pub(crate) client: Client,
+    pub(crate) account: Arc<Account>,
+    pub(crate) spool: Spool,
+}
+
 /// Prepares the actor.
 pub(crate) fn run(
     engine: Engine,
-    client: Client,
-    number: &PhoneNumber,
+    link: Link,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
 ) -> Result<impl Future<Output = ()> + Send + 'static, Error> {
-    let account = Account {
-        number: number.reveal().to_owned(),
-        credential: engine.credential()?,
-    };
+    let Link { client, account, spool } = link;
+    let files = engine.waiting_files()?;
+    spool.sweep(&files.iter().map(|file| file.blob).collect());
+    let mut uploads = Fetches::default();
+    uploads.want(files);
     let actor = Actor {
         engine,
         client,
-        account: std::sync::Arc::new(account),
+        account,
+        spool,
         commands,
         events,
         unread: VecDeque::new(),
         jobs: JoinSet::new(),
         online: None,
+        offline: false,
+        dialling: false,
         redial_at: Some(Instant::now()),
         backoff: Backoff::default(),
         maintain_at: Instant::now() + MAINTENANCE,
         fetches: Fetches::default(),
+        uploads,
         cursor: None,
         in_flight: HashMap::new(),
         pause_until: None,
@@ -136,7 +158,8 @@ impl Actor {
         let timer = [
             self.redial_at,
             Some(self.maintain_at),
-            self.fetches.next(self.online.is_some()),
+            self.fetches.next(self.online.is_some(), FETCHES),
+            self.uploads.next(self.online.is_some(), UPLOADS),
             self.pause_until,
         ]
         .into_iter()
@@ -275,10 +298,13 @@ impl Actor {
             } => {}
             Done::Published => {}
             Done::Dialled(Err(error)) => self.refused(turn, &error),
+            Done::Dialled(Ok(_)) if self.offline => self.dialling = false,
             Done::Dialled(Ok((online, queued))) => {
+                self.dialling = false;
                 turn.step.effects.events.push(Event::Connected { queued });
                 self.engine.drop_useless(&mut turn.step, turn.now)?;
                 self.fetches.retry_all(self.engine.waited_for()?);
+                self.uploads.retry_all(self.engine.waiting_files()?);
                 self.online = Some(*online);
             }
             Done::Fetched { number, bundle } => match bundle {
@@ -296,6 +322,24 @@ impl Actor {
                 }
                 Err(error) => self.fetches.failed(&number, link::retry_after(&error), self.engine.rng()),
             },
+            Done::Uploaded { file, outcome } => {
+                let outcome = match outcome {
+                    Ok(()) => Ok(()),
+                    Err(error) => match link::refused_file(&error) {
+                        Some(reason) => Err(reason),
+                        None => {
+                            self.uploads.failed(&file, link::retry_after(&error), self.engine.rng());
+                            return Ok(());
+                        }
+                    },
+                };
+                self.uploads.finished(&file);
+                self.engine.uploaded(&mut turn.step, &file, outcome, turn.now)?;
+            }
+            Done::Lost { file } => {
+                self.uploads.finished(&file);
+                self.engine.uploaded(&mut turn.step, &file, Err(Failure::FileLost), turn.now)?;
+            }
         }
         Ok(())
     }
@@ -306,19 +350,41 @@ impl Actor {
         {
             self.backoff = Backoff::default();
         }
-        self.cursor = None;
-        self.in_flight.clear();
-        self.pause_until = None;
+        self.forget_connection();
         self.redial(turn, error);
     }
 
     fn refused(&mut self, turn: &mut Turn, error: &waxseal_protocol::Error) {
+        self.dialling = false;
         self.redial(turn, Some(error));
+    }
+
+    /// Ends the connection and makes none, or makes one again.
+    fn stay_offline(&mut self, offline: bool) {
+        self.offline = offline;
+        if offline {
+            self.forget_connection();
+            self.online = None;
+            self.redial_at = None;
+        } else if self.online.is_none() && !self.dialling {
+            self.backoff = Backoff::default();
+            self.redial_at = Some(Instant::now());
+        }
+    }
+
+    /// What was on its way is sent again over the next connection.
+    fn forget_connection(&mut self) {
+        self.cursor = None;
+        self.in_flight.clear();
+        self.pause_until = None;
     }
 
     fn redial(&mut self, turn: &mut Turn, error: Option<&waxseal_protocol::Error>) {
         if let Some(stop) = error.and_then(link::is_final) {
             turn.stop = Some(stop);
+            return;
+        }
+        if self.offline {
             return;
         }
         let retry_in = self.backoff.next(error.and_then(link::retry_after), self.engine.rng());
@@ -335,6 +401,10 @@ impl Actor {
         }
         self.unread.extend(effects.events);
         self.fetches.want(effects.fetch);
+        self.uploads.want(effects.upload);
+        for id in effects.unspool {
+            self.spool.remove(id);
+        }
     }
 
     fn start_what_is_due(&mut self) {
@@ -353,13 +423,17 @@ impl Actor {
             self.pause_until = None;
         }
         if self.online.is_some() {
-            for number in self.fetches.start(now) {
+            for number in self.fetches.start(now, FETCHES) {
                 self.spawn(link::fetch(self.client.clone(), self.account.clone(), number));
+            }
+            for file in self.uploads.start(now, UPLOADS) {
+                self.spawn(link::upload(self.client.clone(), self.account.clone(), self.spool.clone(), file));
             }
         }
     }
 
     fn count_keys(&mut self, dial: bool) {
+        self.dialling |= dial;
         let registration = link::Registration {
             identity_key: self.engine.identity_key().to_bytes().to_vec(),
             registration_id: self.engine.registration_id(),

@@ -4,8 +4,10 @@
 //! May touch: the state, keys, plaintext. Must not: know the network, wait for anything, or emit anything.
 
 mod budget;
+mod change;
 mod keys;
 mod log;
+mod queue;
 mod receive;
 mod retry;
 mod send;
@@ -17,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use waxseal_content::{MessageId, PhoneNumber, Text};
+use waxseal_content::{BlobId, MessageId, PhoneNumber, Text};
 use waxseal_protocol::Credential;
 use waxseal_signal::{Identity, IdentityKey, PeerId};
 use zeroize::Zeroizing;
@@ -26,7 +28,8 @@ use crate::state::{Persistence, Store, Transaction, keys as names, rows};
 use crate::{Error, Event};
 
 pub(crate) use keys::{Counts, ONE_TIME_TTL, Upload};
-pub(crate) use send::Verdict;
+pub(crate) use queue::Verdict;
+pub(crate) use send::Outgoing;
 
 /// Most rows that may wait (for a session or for the relay) before new messages are refused.
 const MAX_WAITING: usize = 10_000;
@@ -44,7 +47,26 @@ pub(crate) struct Engine {
     one_time_keys: u32,
     policy: waxseal_signal::Policy,
     budget: budget::Budget,
+    pub(crate) faults: Faults,
     rng: StdRng,
+}
+
+/// For tests of the other end: what goes wrong here on purpose.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Faults {
+    /// Nothing that arrives can be decrypted.
+    pub(crate) cannot_decrypt: bool,
+    /// The first envelope of the next message cannot be decrypted.
+    pub(crate) damage_next: bool,
+}
+
+/// A file in the spool whose message waits until the relay has it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct WaitingFile {
+    /// Of the message in the queue.
+    pub(crate) key: Vec<u8>,
+    pub(crate) blob: BlobId,
+    pub(crate) ciphertext_bytes: u64,
 }
 
 /// Changes that belong together, and what may happen once they are durable.
@@ -64,6 +86,10 @@ pub(crate) struct Effects {
     pub(crate) acks: Vec<u64>,
     /// Peers whose bundle is needed.
     pub(crate) fetch: Vec<PhoneNumber>,
+    /// Files that the relay should get.
+    pub(crate) upload: Vec<WaitingFile>,
+    /// Files in the spool that nothing waits for any more.
+    pub(crate) unspool: Vec<BlobId>,
 }
 
 impl Step {
@@ -105,6 +131,7 @@ impl Engine {
             one_time_keys,
             policy: waxseal_signal::Policy::default(),
             budget: budget::Budget::default(),
+            faults: Faults::default(),
             rng,
         })
     }

@@ -40,6 +40,24 @@ pub enum Error {
     /// One cannot write to oneself here.
     #[error("the recipient is the sender")]
     ToOneself,
+    /// The file to send cannot be read.
+    #[error("the file cannot be read: {0}")]
+    Attachment(#[source] std::io::Error),
+    /// The file to send is empty.
+    #[error("the file is empty")]
+    EmptyFile,
+    /// The file to send is too large.
+    #[error("a file has at most {} MB", max / 1_048_576)]
+    FileTooLarge {
+        /// The largest file.
+        max: u64,
+    },
+    /// Receipts and what nobody can say are not messages.
+    #[error("this is no message that can be sent")]
+    NotAMessage,
+    /// Only one's own messages of text, and the captions of one's own files, can be edited; only one's own messages can be taken back.
+    #[error("there is no such message of yours that can be changed")]
+    NotOurs,
     /// Too much waits to be sent.
     #[error("too many messages wait for the relay; try again when it is connected")]
     Overloaded,
@@ -72,6 +90,8 @@ pub enum Failure {
     Refused,
     /// The recipient could not decrypt it, five times.
     Undecryptable,
+    /// The file it names was not at hand any more when it was to be uploaded.
+    FileLost,
 }
 
 impl Failure {
@@ -83,6 +103,7 @@ impl Failure {
             Self::TooLarge => "too_large",
             Self::Refused => "refused",
             Self::Undecryptable => "undecryptable",
+            Self::FileLost => "file_lost",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waxseal_content::{Context, MessageId, PhoneNumber, ReceiptKind, Text};
+use waxseal_content::{Body, Context, MessageId, PhoneNumber, ReceiptKind, Text};
 
 use crate::{Down, Failure, Stop};
 
@@ -37,6 +37,32 @@ pub enum Event {
         /// When, by the sender's clock.
         sent_at_ms: u64,
     },
+    /// The peer's message now says something else; the log does so already.
+    Edited {
+        /// By whom.
+        from: PhoneNumber,
+        /// The message.
+        message_id: MessageId,
+        /// What it says now.
+        text: Text,
+        /// Whether that is the caption of its file.
+        caption: bool,
+        /// The id of the edit itself.
+        edit_id: MessageId,
+        /// Whether the log has the message and it could be changed.
+        applied: bool,
+    },
+    /// The peer took a message back; it is gone from the log already.
+    Revoked {
+        /// By whom.
+        from: PhoneNumber,
+        /// The message.
+        message_id: MessageId,
+        /// The id of the revocation itself.
+        revoke_id: MessageId,
+        /// Whether the log had the message.
+        applied: bool,
+    },
     /// The relay accepted a message.
     Sent {
         /// To whom it goes.
@@ -44,11 +70,11 @@ pub enum Event {
         /// The message.
         message_id: MessageId,
     },
-    /// Messages arrived, or were read.
+    /// Messages arrived, or were read, or played.
     Receipt {
         /// By whom.
         from: PhoneNumber,
-        /// Which of the two.
+        /// Which of them.
         kind: ReceiptKind,
         /// Our messages; only those this receipt moved forward.
         message_ids: Vec<MessageId>,
@@ -86,8 +112,8 @@ pub struct Incoming {
     pub from: PhoneNumber,
     /// Its id.
     pub message_id: MessageId,
-    /// What it says; `None` for a kind this build does not know.
-    pub text: Option<Text>,
+    /// What it says.
+    pub body: Body,
     /// When it was written, by the sender's clock.
     pub sent_at_ms: u64,
     /// When it arrived here.
@@ -96,6 +122,17 @@ pub struct Incoming {
     pub sender_name: Option<Text>,
     /// What it refers to.
     pub context: Option<Context>,
+}
+
+impl Incoming {
+    /// The text, if it is a message of text.
+    #[must_use]
+    pub const fn text(&self) -> Option<&Text> {
+        match &self.body {
+            Body::Text { body, .. } => Some(body),
+            _ => None,
+        }
+    }
 }
 
 /// How far an outgoing message has come. Only ever goes up.
@@ -111,6 +148,8 @@ pub enum Status {
     Delivered,
     /// Shown to the peer.
     Read,
+    /// Listened to by the peer.
+    Played,
 }
 
 impl Status {
@@ -121,6 +160,7 @@ impl Status {
             Self::Failed => 2,
             Self::Delivered => 3,
             Self::Read => 4,
+            Self::Played => 5,
         }
     }
 
@@ -130,7 +170,8 @@ impl Status {
             1 => Self::Sent,
             2 => Self::Failed,
             3 => Self::Delivered,
-            _ => Self::Read,
+            4 => Self::Read,
+            _ => Self::Played,
         }
     }
 }
@@ -144,8 +185,12 @@ pub struct Entry {
     pub at_ms: u64,
     /// The direction, and how far it came.
     pub direction: Direction,
-    /// What it says.
-    pub said: Said,
+    /// What it says, after every edit; [`Body::Revoke`] of a message that was taken back.
+    pub body: Body,
+    /// Whether it says something else than at first.
+    pub edited: bool,
+    /// What it refers to.
+    pub context: Option<Context>,
     /// The name the sender showed.
     pub sender_name: Option<Text>,
 }
@@ -160,20 +205,4 @@ pub enum Direction {
         /// Whether it was marked read.
         read: bool,
     },
-}
-
-/// What an entry of the history says.
-#[derive(Clone)]
-pub enum Said {
-    /// Text.
-    Text(Text),
-    /// A reaction to a message; an empty emoji takes it back.
-    Reaction {
-        /// The message reacted to.
-        message_id: MessageId,
-        /// The emoji.
-        emoji: Text,
-    },
-    /// A kind this build does not know.
-    Unsupported,
 }

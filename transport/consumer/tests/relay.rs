@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use common::{Bench, text_of, texts, until};
-use waxseal_consumer::{Consumer, Direction, Error, Event, Failure, MessageId, Options, ReceiptKind, Said, Status, Stop, Text};
+use waxseal_consumer::{Body, Consumer, Direction, Error, Event, Failure, MessageId, Options, ReceiptKind, Status, Stop, Text};
 use waxseal_protocol::{Account, Client, Credential, proto};
 
 const A: &str = "+15550123";
@@ -26,7 +26,7 @@ async fn two_consumers_talk() {
     until(&b, |event| matches!(event, Event::Connected { .. }).then_some(())).await;
     let sent = a.send_text(b.number(), "hello".into()).await.unwrap();
     let received = until(&b, |event| if let Event::Message(message) = event { Some(message) } else { None }).await;
-    assert_eq!(received.text.unwrap().reveal(), "hello");
+    assert_eq!(received.text().unwrap().reveal(), "hello");
     assert!(received.message_id == sent && received.from == *a.number());
     assert_eq!(received.sender_name.unwrap().reveal(), "Name of +15550123");
     let receipt = |wanted: ReceiptKind| {
@@ -60,8 +60,8 @@ async fn two_consumers_talk() {
     let history = a.history(b.number(), 10).await.unwrap();
     assert_eq!(history.len(), 3);
     assert_eq!(history[0].direction, Direction::Outgoing(Status::Read));
-    assert!(matches!(&history[1].said, Said::Reaction { emoji, .. } if emoji.reveal() == "👍"));
-    assert!(matches!(&history[2].said, Said::Text(text) if text.reveal() == "hi"));
+    assert!(matches!(&history[1].body, Body::Reaction { emoji, .. } if emoji.reveal() == "👍"));
+    assert!(matches!(&history[2].body, Body::Text { body, .. } if body.reveal() == "hi"));
     assert_eq!(history[2].direction, Direction::Incoming { read: false });
     a.close().await;
     b.close().await;

@@ -1,27 +1,25 @@
 //! What the handle asks for, and the answers that wait for the commit.
 
 use tokio::sync::oneshot;
-use waxseal_content::{Context, MessageId, PhoneNumber, Text};
+use waxseal_content::{Body, Context, MessageId, PhoneNumber, ReceiptKind};
 
 use super::{Actor, Turn};
+use crate::engine::{Faults, Outgoing};
+use crate::spool::Spooled;
 use crate::{Entry, Error};
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 pub(crate) enum Command {
-    Text {
+    Send {
         to: PhoneNumber,
-        text: Text,
+        body: Box<Body>,
         context: Option<Context>,
+        file: Option<Box<Spooled>>,
         reply: Reply<MessageId>,
     },
-    Reaction {
-        to: PhoneNumber,
-        message_id: MessageId,
-        emoji: Text,
-        reply: Reply<MessageId>,
-    },
-    Read {
+    Mark {
+        kind: ReceiptKind,
         peer: PhoneNumber,
         message_ids: Vec<MessageId>,
         reply: Reply<()>,
@@ -35,6 +33,11 @@ pub(crate) enum Command {
         limit: usize,
         reply: Reply<Vec<Entry>>,
     },
+    Entry {
+        peer: PhoneNumber,
+        message_id: MessageId,
+        reply: Reply<Option<Entry>>,
+    },
     SafetyNumber {
         peer: PhoneNumber,
         reply: Reply<Option<String>>,
@@ -42,6 +45,18 @@ pub(crate) enum Command {
     ForgetSession {
         peer: PhoneNumber,
         reply: Reply<()>,
+    },
+    Offline {
+        offline: bool,
+        reply: oneshot::Sender<()>,
+    },
+    Faults {
+        change: Box<dyn FnOnce(&mut Faults) + Send>,
+        reply: oneshot::Sender<()>,
+    },
+    Garbage {
+        to: PhoneNumber,
+        reply: oneshot::Sender<()>,
     },
     Flush {
         reply: oneshot::Sender<()>,
@@ -69,21 +84,32 @@ impl Actor {
     pub(super) fn command(&mut self, turn: &mut Turn, command: Command) -> Result<(), Error> {
         let now = turn.now;
         match command {
-            Command::Text { to, text, context, reply } => {
-                let sent = self.engine.send_text(&mut turn.step, &to, text, context, now);
-                answer_message(turn, reply, sent)
-            }
-            Command::Reaction {
+            Command::Send {
                 to,
-                message_id,
-                emoji,
+                body,
+                context,
+                mut file,
                 reply,
             } => {
-                let sent = self.engine.send_reaction(&mut turn.step, &to, message_id, emoji, now);
+                let outgoing = Outgoing {
+                    to: &to,
+                    body: *body,
+                    context,
+                    file: file.as_deref_mut(),
+                };
+                let sent = self.engine.send(&mut turn.step, outgoing, now);
                 answer_message(turn, reply, sent)
             }
-            Command::Read { peer, message_ids, reply } => {
-                self.engine.mark_read(&mut turn.step, &peer, &message_ids, now)?;
+            Command::Mark {
+                kind,
+                peer,
+                message_ids,
+                reply,
+            } => {
+                match kind {
+                    ReceiptKind::Played => self.engine.mark_played(&mut turn.step, &peer, &message_ids, now)?,
+                    ReceiptKind::Read | ReceiptKind::Delivered => self.engine.mark_read(&mut turn.step, &peer, &message_ids, now)?,
+                }
                 turn.answers.push(Answer::Done(reply));
                 Ok(())
             }
@@ -103,8 +129,27 @@ impl Actor {
                 let _gone = reply.send(self.engine.history(&peer, limit));
                 Ok(())
             }
+            Command::Entry { peer, message_id, reply } => {
+                let _gone = reply.send(self.engine.entry(&peer, message_id));
+                Ok(())
+            }
             Command::SafetyNumber { peer, reply } => {
                 let _gone = reply.send(self.engine.safety_number(&peer));
+                Ok(())
+            }
+            Command::Offline { offline, reply } => {
+                self.stay_offline(offline);
+                let _gone = reply.send(());
+                Ok(())
+            }
+            Command::Faults { change, reply } => {
+                change(&mut self.engine.faults);
+                let _gone = reply.send(());
+                Ok(())
+            }
+            Command::Garbage { to, reply } => {
+                self.engine.send_garbage(&mut turn.step, &to);
+                let _gone = reply.send(());
                 Ok(())
             }
             Command::Flush { reply } => {
@@ -123,7 +168,9 @@ impl Actor {
 fn answer_message(turn: &mut Turn, reply: Reply<MessageId>, sent: Result<MessageId, Error>) -> Result<(), Error> {
     match sent {
         Ok(id) => turn.answers.push(Answer::Message(reply, id)),
-        Err(error @ (Error::TextLength { .. } | Error::ToOneself | Error::Overloaded)) => drop(reply.send(Err(error))),
+        Err(error @ (Error::TextLength { .. } | Error::NotAMessage | Error::NotOurs | Error::ToOneself | Error::Overloaded)) => {
+            drop(reply.send(Err(error)));
+        }
         Err(error) => return Err(error),
     }
     Ok(())

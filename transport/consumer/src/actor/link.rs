@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use futures_util::stream;
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -11,12 +14,16 @@ use waxseal_content::{EnvelopeId, PhoneNumber};
 use waxseal_protocol::{Account, Client, Link, proto};
 use waxseal_signal::{Bundle, OneTimePublicKey, SignedPublicKey};
 
-use crate::engine::{Counts, ONE_TIME_TTL, Upload};
+use crate::engine::{Counts, ONE_TIME_TTL, Upload, WaitingFile};
+use crate::spool::Spool;
 use crate::state::rows;
-use crate::{Down, Stop};
+use crate::{Down, Failure, Stop};
 
 /// Frames read ahead of the actor.
 const READ_AHEAD: usize = 4;
+
+/// How much of a file is read at a time.
+const PART_BYTES: usize = 128 << 10;
 
 /// What a call came to.
 pub(super) enum Done {
@@ -30,6 +37,12 @@ pub(super) enum Done {
         number: PhoneNumber,
         bundle: Result<Bundle, waxseal_protocol::Error>,
     },
+    Uploaded {
+        file: WaitingFile,
+        outcome: Result<(), waxseal_protocol::Error>,
+    },
+    /// A file of the spool is not there, or not what was put there.
+    Lost { file: WaitingFile },
 }
 
 /// What the relay sends.
@@ -201,6 +214,44 @@ pub(super) async fn fetch(client: Client, account: Arc<Account>, number: PhoneNu
     Done::Fetched {
         number,
         bundle: bundle.map(bundle_of),
+    }
+}
+
+/// Brings a file of the spool to the relay.
+pub(super) async fn upload(client: Client, account: Arc<Account>, spool: Spool, file: WaitingFile) -> Done {
+    let opened = match tokio::fs::File::open(spool.path(file.blob)).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::warn!(%error, "a file that was to be sent is lost");
+            return Done::Lost { file };
+        }
+    };
+    // A file that cannot be read on ends short, which the relay is told and refuses.
+    let data = stream::unfold(opened, |mut opened| async {
+        let mut part = BytesMut::with_capacity(PART_BYTES);
+        match opened.read_buf(&mut part).await {
+            Ok(read) if read > 0 => Some((part.freeze(), opened)),
+            _ => None,
+        }
+    });
+    let put = client.put_blob(&account, file.blob.as_bytes(), file.ciphertext_bytes, Duration::ZERO, data);
+    match put.await {
+        Err(waxseal_protocol::Error::BlobSize) => Done::Lost { file },
+        outcome => Done::Uploaded {
+            file,
+            outcome: outcome.map(drop),
+        },
+    }
+}
+
+/// Why a file will never be at the relay; `None` when it is worth another try.
+pub(super) const fn refused_file(error: &waxseal_protocol::Error) -> Option<Failure> {
+    match error {
+        waxseal_protocol::Error::TooLarge => Some(Failure::TooLarge),
+        waxseal_protocol::Error::Malformed | waxseal_protocol::Error::BlobTaken | waxseal_protocol::Error::Refused(_) => {
+            Some(Failure::Refused)
+        }
+        _ => None,
     }
 }
 

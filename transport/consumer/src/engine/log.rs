@@ -2,37 +2,35 @@
 
 use std::time::SystemTime;
 
-use waxseal_content::{Body, EnvelopeId, MessageId, Payload, PhoneNumber};
+use waxseal_content::{EnvelopeId, MessageId, Payload, PhoneNumber};
 
-use super::{Engine, Step, millis};
-use crate::event::{Direction, Entry, Said, Status};
+use super::{Engine, Step, change, millis};
+use crate::event::{Direction, Entry, Status};
 use crate::state::{keys as names, rows};
 use crate::{Error, Event, Failure};
 
 const KEPT: u64 = 10_000;
 
 impl Engine {
-    pub(super) fn log_outgoing(
-        &mut self,
-        step: &mut Step,
-        to: &PhoneNumber,
-        message: MessageId,
-        payload: &[u8],
-        now: SystemTime,
-    ) -> Result<(), Error> {
+    pub(super) fn log_outgoing(&mut self, step: &mut Step, to: &PhoneNumber, payload: &Payload, now: SystemTime) -> Result<(), Error> {
         self.append(
             step,
             to,
-            message,
+            payload.message_id,
             &rows::Logged {
                 outgoing: true,
-                ..logged(to, payload, now)
+                ..logged(to, &change::logged_payload(payload).encode(), now)
             },
         )
     }
 
     pub(super) fn log_incoming(&mut self, step: &mut Step, from: &PhoneNumber, payload: &Payload, now: SystemTime) -> Result<(), Error> {
-        self.append(step, from, payload.message_id, &logged(from, &payload.encode(), now))
+        self.append(
+            step,
+            from,
+            payload.message_id,
+            &logged(from, &change::logged_payload(payload).encode(), now),
+        )
     }
 
     /// Whether this message of this peer is in the log already.
@@ -102,6 +100,17 @@ impl Engine {
         Ok(())
     }
 
+    /// One message of the history.
+    pub(crate) fn entry(&self, peer: &PhoneNumber, message: MessageId) -> Result<Option<Entry>, Error> {
+        let step = self.begin();
+        for outgoing in [false, true] {
+            if let Some((_, row)) = Self::logged(&step, peer, outgoing, message)? {
+                return Ok(entry_of(row));
+            }
+        }
+        Ok(None)
+    }
+
     /// The last `limit` messages and reactions with a peer, the oldest first.
     pub(crate) fn history(&self, peer: &PhoneNumber, limit: usize) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
@@ -131,12 +140,14 @@ fn entry(value: &[u8], peer: &PhoneNumber) -> Option<Entry> {
     if row.peer != peer.reveal() {
         return None;
     }
+    entry_of(row)
+}
+
+fn entry_of(row: rows::Logged) -> Option<Entry> {
     let payload = Payload::decode(&row.payload).ok()?;
-    let said = match payload.body {
-        Body::Text { body, .. } => Said::Text(body),
-        Body::Reaction { message_id, emoji } => Said::Reaction { message_id, emoji },
-        _ => Said::Unsupported,
-    };
+    if !change::is_shown(payload.message_id, &payload.body) {
+        return None;
+    }
     let direction = if row.outgoing {
         Direction::Outgoing(Status::from_code(row.status))
     } else {
@@ -146,7 +157,9 @@ fn entry(value: &[u8], peer: &PhoneNumber) -> Option<Entry> {
         message_id: payload.message_id,
         at_ms: row.at_ms,
         direction,
-        said,
+        edited: change::is_edited(&row, &payload.body),
+        body: payload.body,
+        context: payload.context,
         sender_name: payload.sender_name,
     })
 }

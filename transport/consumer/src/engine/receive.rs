@@ -87,6 +87,9 @@ impl Engine {
         ciphertext: &Ciphertext,
         now: SystemTime,
     ) -> Result<(), Error> {
+        if self.faults.cannot_decrypt {
+            return self.ask_again(step, sender, id, ciphertext, 0, now);
+        }
         match self.decrypt(step, sender, ciphertext, now)? {
             Opened::Duplicate => Ok(()),
             Opened::Failed(error) => {
@@ -215,6 +218,7 @@ impl Engine {
             return Ok(());
         }
         self.log_incoming(step, &from, payload, now)?;
+        let changed = Self::change_logged(step, &from, false, payload)?;
         step.effects.events.push(match &payload.body {
             Body::Reaction { message_id, emoji } => Event::Reaction {
                 from,
@@ -223,14 +227,24 @@ impl Engine {
                 reaction_id: payload.message_id,
                 sent_at_ms: payload.sent_at_ms,
             },
+            Body::Edit { message_id, text, caption } => Event::Edited {
+                from,
+                message_id: *message_id,
+                text: text.clone(),
+                caption: *caption,
+                edit_id: payload.message_id,
+                applied: changed,
+            },
+            Body::Revoke { message_id } => Event::Revoked {
+                from,
+                message_id: *message_id,
+                revoke_id: payload.message_id,
+                applied: changed,
+            },
             body => Event::Message(Incoming {
                 from,
                 message_id: payload.message_id,
-                text: if let Body::Text { body, .. } = body {
-                    Some(body.clone())
-                } else {
-                    None
-                },
+                body: body.clone(),
                 sent_at_ms: payload.sent_at_ms,
                 received_at_ms: millis(now),
                 sender_name: payload.sender_name.clone(),
@@ -243,7 +257,8 @@ impl Engine {
     fn take_receipt(step: &mut Step, from: PhoneNumber, kind: ReceiptKind, messages: &[MessageId]) -> Result<(), Error> {
         let status = match kind {
             ReceiptKind::Delivered => Status::Delivered,
-            ReceiptKind::Read | ReceiptKind::Played => Status::Read,
+            ReceiptKind::Read => Status::Read,
+            ReceiptKind::Played => Status::Played,
         };
         let mut advanced = Vec::new();
         for message in messages {

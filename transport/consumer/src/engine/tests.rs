@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 
 use rand::RngCore as _;
-use waxseal_content::{EnvelopeId, ReceiptKind, RetryReceipt};
+use waxseal_content::{Body, EnvelopeId, ReceiptKind, RetryReceipt};
 use waxseal_signal::Bundle;
 
 use super::*;
 use crate::state::keys::PreKey;
-use crate::{Direction, Failure, Said, Status};
+use crate::{Direction, Failure, Status};
 
+mod changes;
+mod files;
 mod healing;
 mod keys;
 mod messages;
@@ -77,8 +79,15 @@ impl Side {
 
     async fn say(&mut self, to: &PhoneNumber, text: &str) -> (MessageId, Effects) {
         let mut step = self.engine.begin();
-        let id = self.engine.send_text(&mut step, to, text.into(), None, self.now).unwrap();
+        let id = self.engine.send(&mut step, saying(to, text), self.now).unwrap();
         (id, self.engine.commit(step, self.now).await.unwrap())
+    }
+
+    async fn tell(&mut self, to: &PhoneNumber, body: Body) -> Result<MessageId, Error> {
+        let mut step = self.engine.begin();
+        let id = self.engine.send(&mut step, telling(to, body), self.now)?;
+        self.engine.commit(step, self.now).await.unwrap();
+        Ok(id)
     }
 
     async fn bundle_came(&mut self, from: &PhoneNumber, bundle: &Bundle) -> Effects {
@@ -109,6 +118,23 @@ impl Side {
     }
 }
 
+fn saying<'a>(to: &'a PhoneNumber, text: &str) -> Outgoing<'a> {
+    let body = Body::Text {
+        body: text.into(),
+        preview_url: false,
+    };
+    telling(to, body)
+}
+
+const fn telling(to: &PhoneNumber, body: Body) -> Outgoing<'_> {
+    Outgoing {
+        to,
+        body,
+        context: None,
+        file: None,
+    }
+}
+
 fn tel(number: &str) -> PhoneNumber {
     PhoneNumber::parse(number).unwrap()
 }
@@ -119,6 +145,13 @@ async fn pair() -> (Side, Side) {
 
 /// Carries envelopes and bundles between two sides until both are quiet. Returns what each was told.
 async fn settle(a: &mut Side, b: &mut Side) -> (Vec<Event>, Vec<Event>) {
+    let told = settle_with_files(a, b).await;
+    assert!(a.engine.is_idle() && b.engine.is_idle());
+    told
+}
+
+/// Likewise, where files may still wait.
+async fn settle_with_files(a: &mut Side, b: &mut Side) -> (Vec<Event>, Vec<Event>) {
     let mut told = (Vec::new(), Vec::new());
     // Somebody may wait for a bundle already.
     let mut wanted: VecDeque<bool> = VecDeque::new();
@@ -154,7 +187,6 @@ async fn settle(a: &mut Side, b: &mut Side) -> (Vec<Event>, Vec<Event>) {
             }
         }
         if quiet && wanted.is_empty() {
-            assert!(a.engine.is_idle() && b.engine.is_idle());
             return told;
         }
     }
@@ -166,7 +198,7 @@ fn texts(events: &[Event]) -> Vec<&str> {
     events
         .iter()
         .filter_map(|event| match event {
-            Event::Message(message) => message.text.as_ref().map(Text::reveal),
+            Event::Message(message) => message.text().map(Text::reveal),
             _ => None,
         })
         .collect()

@@ -82,6 +82,12 @@ pub(crate) struct Logged {
     /// Incoming: the read receipt is on its way.
     #[prost(bool, tag = "7")]
     pub(crate) read: bool,
+    /// Incoming: the played receipt is on its way.
+    #[prost(bool, tag = "8")]
+    pub(crate) played: bool,
+    /// The payload is not what was written first.
+    #[prost(bool, tag = "9")]
+    pub(crate) edited: bool,
 }
 
 /// A payload on its way: waiting for a session, or kept until it has arrived.
@@ -98,6 +104,15 @@ pub(crate) struct Outgoing {
     /// How often the recipient asked for it anew.
     #[prost(uint32, tag = "4")]
     pub(crate) attempts: u32,
+    /// The blob that has to be at the relay before this may leave; empty: none (any more).
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) blob: Vec<u8>,
+    /// Bytes of that blob.
+    #[prost(uint64, tag = "6")]
+    pub(crate) blob_bytes: u64,
+    /// For tests of the other end: its first envelope cannot be decrypted.
+    #[prost(bool, tag = "7")]
+    pub(crate) damaged: bool,
 }
 
 /// An envelope that the relay has not accepted yet.

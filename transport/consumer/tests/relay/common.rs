@@ -131,7 +131,7 @@ pub(crate) async fn texts(consumer: &Consumer, count: usize) -> Vec<String> {
 }
 
 pub(crate) fn text_of(message: &Incoming) -> String {
-    message.text.as_ref().unwrap().reveal().to_owned()
+    message.text().unwrap().reveal().to_owned()
 }
 
 /// Asks until it holds.

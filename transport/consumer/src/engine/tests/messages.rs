@@ -66,13 +66,13 @@ async fn nothing_is_in_the_outbox_before_the_commit() {
     a.say(&b.number(), "opens a session").await;
     settle(&mut a, &mut b).await;
     let mut step = a.engine.begin();
-    a.engine.send_text(&mut step, &b.number(), "later".into(), None, a.now).unwrap();
+    a.engine.send(&mut step, saying(&b.number(), "later"), a.now).unwrap();
     assert!(a.engine.store.page(names::OUTBOX, None, 1).unwrap().is_empty());
     assert!(a.engine.store.page(names::QUEUE, None, 1).unwrap().is_empty());
     a.engine.commit(step, a.now).await.unwrap();
     assert_eq!(a.engine.store.page(names::OUTBOX, None, 9).unwrap().len(), 1);
     let history = a.engine.history(&b.number(), 1).unwrap();
-    assert!(matches!(&history[0].said, Said::Text(text) if text.reveal() == "later"));
+    assert!(matches!(&history[0].body, Body::Text { body, .. } if body.reveal() == "later"));
 }
 
 #[tokio::test]
@@ -200,19 +200,19 @@ async fn what_cannot_be_sent_is_refused() {
     let long = "x".repeat(60_001);
     for text in ["", &long] {
         assert!(matches!(
-            a.engine.send_text(&mut step, &b.number(), text.into(), None, now),
+            a.engine.send(&mut step, saying(&b.number(), text), now),
             Err(Error::TextLength { .. })
         ));
     }
     assert!(matches!(
-        a.engine.send_text(&mut step, &me, "x".into(), None, now),
+        a.engine.send(&mut step, saying(&me, "x"), now),
         Err(Error::ToOneself)
     ));
     for _ in 0..MAX_WAITING {
         a.engine.enqueue(&mut step, &b.number(), b"x", None, 0);
     }
     assert!(matches!(
-        a.engine.send_text(&mut step, &b.number(), "x".into(), None, now),
+        a.engine.send(&mut step, saying(&b.number(), "x"), now),
         Err(Error::Overloaded)
     ));
 }
@@ -249,7 +249,7 @@ async fn the_log_keeps_ten_thousand() {
     for n in 0..10_010_u64 {
         let id = MessageId::random(&mut a.engine.rng);
         first.get_or_insert(id);
-        let body = waxseal_content::Body::Text {
+        let body = Body::Text {
             body: "x".into(),
             preview_url: false,
         };
