@@ -3,6 +3,7 @@
 //! One page on purpose: it reads the command line and hands over. Must not hold logic of its own.
 
 mod chat;
+mod consumer;
 mod endpoints;
 mod state_dir;
 mod status;

@@ -287,3 +287,144 @@ async fn a_relay_under_tls_is_known_by_its_ca() {
     assert!(no_certificate.contains("CA bundle"), "{no_certificate}");
     relay.shutdown().await;
 }
+
+/// Runs two chats at a time, of which the second waits; returns the events of both.
+async fn both(bench: &Bench, input: &str, wait: usize) -> (Vec<Value>, Vec<Value>) {
+    let wait = wait.to_string();
+    let reader = run(bench.chat(BEN, ANN, &["--json", "--wait", &wait]), "");
+    let writer = run(bench.chat(ANN, BEN, &["--json", "--until", "delivered"]), input);
+    let (reader, writer) = tokio::join!(reader, writer);
+    (events(&writer), events(&reader))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_sent_and_saved() {
+    let bench = Bench::start().await;
+    events(&run(bench.chat(BEN, ANN, &["--json"]), "").await);
+    let photo = bench.state_dir().join("my photo.png");
+    let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(&photo, &content).unwrap();
+    let photo = photo.to_str().unwrap();
+    let options = [
+        "--json",
+        "--send",
+        "first",
+        "--send-file",
+        photo,
+        "--caption",
+        "look",
+        "--send-location",
+        "-33.5,151,The Shop",
+    ];
+    let sent = events(&run(bench.chat(ANN, BEN, &options), "").await);
+    assert_eq!(named(&sent, "sent").len(), 3);
+
+    let got = events(&run(bench.chat(BEN, ANN, &["--json", "--wait", "3"]), "").await);
+    let messages = named(&got, "message");
+    let kinds: Vec<&Value> = messages.iter().map(|message| &message["type"]).collect();
+    assert_eq!(kinds, ["text", "image", "location"]);
+    assert_eq!(messages[1]["text"], Value::Null);
+    assert_eq!(messages[1]["image"]["caption"], "look");
+    assert_eq!(messages[1]["image"]["size_bytes"], 400_000);
+    assert_eq!(messages[2]["location"]["name"], "The Shop");
+    let saved = named(&got, "saved")[0];
+    assert_eq!(
+        (&saved["id"], &saved["sha256"]),
+        (&messages[1]["id"], &messages[1]["image"]["sha256"])
+    );
+    let path = Path::new(saved["path"].as_str().unwrap());
+    assert!(
+        path.starts_with(bench.state_dir().join("consumers/15550124/files")),
+        "{}",
+        path.display()
+    );
+    assert!(path.to_str().unwrap().ends_with("-my_photo.png") && std::fs::read(path).unwrap() == content);
+
+    // To another place, by a command; and what is no file says so.
+    let elsewhere = bench.state_dir().join("elsewhere.png");
+    let id = messages[1]["id"].as_str().unwrap();
+    let input = format!(
+        "/save {id} '{}'\n/save {}\n",
+        elsewhere.display(),
+        messages[0]["id"].as_str().unwrap()
+    );
+    let told = events(&run(bench.chat(BEN, ANN, &["--json"]), &input).await);
+    assert_eq!(named(&told, "error")[0]["message"], "there is no file to save");
+    assert!(std::fs::read(&elsewhere).unwrap() == content);
+
+    let none = run(bench.chat(ANN, BEN, &["--send-file", "/nowhere/a.png"]), "").await;
+    assert!(failure(&none).contains("/nowhere/a.png"));
+    let kind = run(bench.chat(ANN, BEN, &["--kind", "image", "--send", "x"]), "").await;
+    assert_eq!(kind.status.code(), Some(2), "--kind is about a file");
+    bench.relay.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_as_objects() {
+    let bench = Bench::start().await;
+    events(&run(bench.chat(BEN, ANN, &["--json"]), "").await);
+    let voice = bench.state_dir().join("a.ogg");
+    std::fs::write(&voice, b"OggS").unwrap();
+    let input = format!(
+        r#"{{"type":"voice","file":"{}"}}
+{{"type":"contacts","name":"Cal Dee","phone":"+15550177"}}
+{{"type":"button_reply","id":"yes","title":"Yes"}}
+{{"type":"list_reply","id":"row","title":"Row","description":"more"}}
+{{"type":"button","text":"Stop","payload":"STOP"}}
+{{"type":"flow_reply","response":{{"size":"L"}}}}
+{{"type":"request_welcome"}}
+helo
+{{"type":"edit","text":"hello"}}
+{{"type":"revoke"}}
+{{"type":"nonsense"}}
+{{"type":"choose","choice":1}}
+"#,
+        voice.display()
+    );
+    let (told, got) = both(&bench, &input, 10).await;
+    let errors: Vec<&Value> = named(&told, "error").iter().map(|error| &error["message"]).collect();
+    assert!(errors[0].as_str().unwrap().starts_with("type: one of text, image"), "{errors:?}");
+    assert_eq!(errors[1], "there is no message to choose from yet");
+    let messages = named(&got, "message");
+    let kinds: Vec<&str> = messages.iter().map(|message| message["type"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "audio",
+            "contacts",
+            "interactive",
+            "interactive",
+            "button",
+            "interactive",
+            "request_welcome",
+            "text"
+        ]
+    );
+    assert_eq!(messages[0]["audio"]["voice"], true);
+    assert_eq!(messages[1]["contacts"][0]["phones"][0]["phone"], "+15550177");
+    assert_eq!(messages[2]["interactive"]["button_reply"]["id"], "yes");
+    assert_eq!(messages[3]["interactive"]["list_reply"]["description"], "more");
+    assert_eq!(messages[4]["button"]["payload"], "STOP");
+    assert_eq!(messages[5]["interactive"]["nfm_reply"]["response_json"], r#"{"size":"L"}"#);
+    let text = &messages[7]["id"];
+    assert_eq!(
+        (&named(&got, "edited")[0]["message_id"], &named(&got, "edited")[0]["text"]),
+        (text, &"hello".into())
+    );
+    assert_eq!(&named(&got, "revoked")[0]["message_id"], text);
+
+    // The other way: a quotation, a played receipt, and what was taken back is gone.
+    let input = format!(
+        r#"{{"type":"played","message_ids":[{}]}}
+{{"type":"text","text":"yes","reply_to":{}}}
+{{"type":"save","message_id":{text}}}
+"#,
+        messages[0]["id"], messages[1]["id"]
+    );
+    let told = events(&run(bench.chat(BEN, ANN, &["--json"]), &input).await);
+    assert_eq!(named(&told, "error")[0]["message"], "there is no file to save");
+    let got = events(&run(bench.chat(ANN, BEN, &["--json", "--wait", "1"]), "").await);
+    assert_eq!(named(&got, "message")[0]["context_id"], messages[1]["id"]);
+    assert_eq!(named(&got, "played")[0]["id"], messages[0]["id"]);
+    bench.relay.shutdown().await;
+}

@@ -1,19 +1,27 @@
-//! What a typed line means.
+//! What a typed line means: text, a command that begins with a slash, or (with `--json`) an object.
 
-use waxseal_consumer::MessageId;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use waxseal_consumer::{InteractiveReply, Location, MediaKind, MessageId, SpamReason, Text};
+
+use crate::consumer::say::{File, Quoted, card};
+use crate::consumer::{Fields, Pick, Say, What, parse_id};
 
 /// A line, understood.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// Nothing.
     Empty,
     /// A message to send.
     Text(&'a str),
-    React {
-        emoji: &'a str,
-        message_id: Option<MessageId>,
-    },
+    Say(Box<Say>),
     Read(Vec<MessageId>),
+    Played(Vec<MessageId>),
+    Save {
+        message_id: Option<MessageId>,
+        path: Option<PathBuf>,
+    },
+    Report(SpamReason),
     Safety,
     Typing,
     Help,
@@ -22,16 +30,53 @@ pub(super) enum Line<'a> {
     Wrong(String),
 }
 
-/// For the full screen.
-pub(super) const COMMANDS: [(&str, &str); 5] = [
-    ("/react EMOJI", "react to the last message"),
-    ("/safety", "show the safety number"),
-    ("//text", "send a text that begins with a slash"),
-    ("/help", "this list"),
-    ("/quit", "leave (also Ctrl-C)"),
+/// Name, what follows it, and what it does: for `/help`, for the hint while typing, for Tab.
+pub(super) const COMMANDS: [(&str, &str, &str); 21] = [
+    ("image", "FILE [CAPTION]", "send a picture"),
+    ("video", "FILE [CAPTION]", "send a film"),
+    ("audio", "FILE", "send sound"),
+    ("voice", "FILE", "send sound as a voice message"),
+    ("document", "FILE [CAPTION]", "send any file"),
+    ("sticker", "FILE", "send a sticker (WebP)"),
+    ("location", "LAT LON [NAME]", "send a place"),
+    ("contact", "NAME NUMBER", "send an address card"),
+    (
+        "choose",
+        "N [ID]",
+        "press or choose what a message offers (on the screen N alone does, too)",
+    ),
+    ("form", "JSON", "answer a flow with what its form gives"),
+    ("reply", "[ID] TEXT", "answer the last message, or that one, quoting it"),
+    ("react", "EMOJI [ID]", "react to the last message, or to that one"),
+    (
+        "edit",
+        "[ID] TEXT",
+        "change your last message (of a file: its caption), or that one",
+    ),
+    ("revoke", "[ID]", "take your last message back, or that one (also /delete)"),
+    ("save", "[ID] [FILE]", "save the last file, or that one"),
+    ("played", "[ID...]", "tell that voice messages were listened to"),
+    ("welcome", "", "tell that you opened the conversation, as a first-time user does"),
+    (
+        "report",
+        "[REASON]",
+        "report the business: not_requested, no_longer_wanted, spam, offensive, fraud or other",
+    ),
+    ("safety", "", "show the safety number"),
+    ("help", "", "this list"),
+    ("quit", "", "leave (also Ctrl-C)"),
 ];
 
-/// Understands a line.
+/// The commands that a line which is being typed may become.
+pub(super) fn matching(line: &str) -> Vec<&'static (&'static str, &'static str, &'static str)> {
+    let Some(typed) = line.strip_prefix('/') else { return Vec::new() };
+    match typed.split_once(char::is_whitespace) {
+        Some((name, _)) => COMMANDS.iter().filter(|(known, ..)| *known == name).collect(),
+        None => COMMANDS.iter().filter(|(known, ..)| known.starts_with(typed)).collect(),
+    }
+}
+
+/// Understands a line that a person typed.
 pub(super) fn parse(line: &str) -> Line<'_> {
     let line = line.trim_end_matches(['\r', '\n']);
     if line.trim().is_empty() {
@@ -43,66 +88,369 @@ pub(super) fn parse(line: &str) -> Line<'_> {
     if command.starts_with('/') {
         return Line::Text(command);
     }
-    let mut words = command.split_whitespace();
-    let name = words.next().unwrap_or_default();
-    let rest: Vec<&str> = words.collect();
-    match (name, rest.as_slice()) {
-        ("react", [emoji]) => Line::React { emoji, message_id: None },
-        ("react", [emoji, id]) => match message_id(id) {
-            Some(id) => Line::React {
-                emoji,
-                message_id: Some(id),
+    let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    understand(name, rest.trim()).unwrap_or_else(Line::Wrong)
+}
+
+fn understand(name: &str, rest: &str) -> Result<Line<'static>, String> {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let what = match (name, words.as_slice()) {
+        ("image", [_, ..]) => file(MediaKind::Image, false, rest)?,
+        ("video", [_, ..]) => file(MediaKind::Video, false, rest)?,
+        ("audio", [_, ..]) => file(MediaKind::Audio, false, rest)?,
+        ("voice", [_, ..]) => file(MediaKind::Audio, true, rest)?,
+        ("document", [_, ..]) => file(MediaKind::Document, false, rest)?,
+        ("sticker", [_, ..]) => file(MediaKind::Sticker, false, rest)?,
+        ("location", [latitude, longitude, name @ ..]) => {
+            let degrees = |text: &str| text.trim_end_matches(',').parse::<f64>();
+            let (Ok(latitude), Ok(longitude)) = (degrees(latitude), degrees(longitude)) else {
+                return Err("/location wants degrees, such as /location 52.52 13.405 Berlin".to_owned());
+            };
+            What::Location(Location {
+                latitude,
+                longitude,
+                name: (!name.is_empty()).then(|| Text::new(name.join(" "))),
+                address: None,
+                url: None,
+            })
+        }
+        ("contact", [_, .., _]) => {
+            let (name, number) = rest.split_once('+').ok_or("/contact wants a name, then a number with +")?;
+            What::Contacts(Text::new(card(name.trim(), &format!("+{number}")).to_string()))
+        }
+        ("choose", [pick, id @ ..]) => What::Choose {
+            message_id: one_id(id, "/choose N [ID]")?,
+            pick: match pick.parse() {
+                Ok(number) => Pick::Number(number),
+                Err(_) => return Err("/choose wants the number of a choice".to_owned()),
             },
-            None => Line::Wrong("/react EMOJI ID: an id has 32 hex digits".to_owned()),
         },
-        ("react", _) => Line::Wrong("/react wants an emoji, such as /react 👍".to_owned()),
-        ("read", ids) => match ids.iter().map(|id| message_id(id)).collect() {
-            Some(ids) => Line::Read(ids),
-            None => Line::Wrong("/read ID...: an id has 32 hex digits".to_owned()),
+        ("form", [_, ..]) => {
+            let response: serde_json::Value = serde_json::from_str(rest).map_err(|error| format!("/form wants JSON: {error}"))?;
+            What::Flow {
+                message_id: None,
+                reply: InteractiveReply::Flow {
+                    response_json: Text::new(response.to_string()),
+                    name: Some("flow".into()),
+                    body: Some("Sent".into()),
+                },
+            }
+        }
+        ("reply", [_, ..]) => {
+            let (id, text) = id_and_text(rest);
+            return Ok(say(Say {
+                what: What::Text(Text::from(text)),
+                reply_to: Some(id.map_or(Quoted::Last, Quoted::Id)),
+            }));
+        }
+        ("react", [emoji, id @ ..]) => What::Reaction {
+            message_id: one_id(id, "/react EMOJI [ID]")?,
+            emoji: Text::from(*emoji),
         },
-        ("safety", []) => Line::Safety,
-        ("typing", []) => Line::Typing,
-        ("help", []) => Line::Help,
-        ("quit" | "exit", []) => Line::Quit,
-        _ => Line::Wrong("unknown command; /help shows all, // begins a text with a slash".to_owned()),
+        ("edit", [_, ..]) => {
+            let (message_id, text) = id_and_text(rest);
+            What::Edit {
+                message_id,
+                text: Text::from(text),
+                caption: None,
+            }
+        }
+        ("revoke" | "delete", id) => What::Revoke {
+            message_id: one_id(id, "/revoke [ID]")?,
+        },
+        ("welcome", []) => What::Welcome,
+        ("save", _) => {
+            let (message_id, path) = id_and_text(rest);
+            let path = (!path.is_empty()).then(|| PathBuf::from(first_word(path).0));
+            return Ok(Line::Save { message_id, path });
+        }
+        ("read", ids) => return Ok(Line::Read(many_ids(ids, "/read")?)),
+        ("played", ids) => return Ok(Line::Played(many_ids(ids, "/played")?)),
+        ("report", [] | [_]) => return Ok(Line::Report(reason(words.first().copied().unwrap_or("spam"))?)),
+        ("safety", []) => return Ok(Line::Safety),
+        ("typing", []) => return Ok(Line::Typing),
+        ("help", []) => return Ok(Line::Help),
+        ("quit" | "exit", []) => return Ok(Line::Quit),
+        ("react", _) => return Err("/react wants an emoji, such as /react 👍".to_owned()),
+        _ => {
+            return Err(match COMMANDS.iter().find(|(known, ..)| *known == name) {
+                Some((name, usage, what)) => format!("/{name} {usage}: {what}"),
+                None => "unknown command; /help shows all, // begins a text with a slash".to_owned(),
+            });
+        }
+    };
+    Ok(say(Say { what, reply_to: None }))
+}
+
+fn say(say: Say) -> Line<'static> {
+    Line::Say(Box::new(say))
+}
+
+fn file(kind: MediaKind, voice: bool, rest: &str) -> Result<What, String> {
+    let (path, caption) = first_word(rest);
+    if !caption.is_empty() && matches!(kind, MediaKind::Audio | MediaKind::Sticker) {
+        return Err("sound and stickers have no caption; put a name with spaces in quotes".to_owned());
+    }
+    Ok(What::File(File {
+        kind,
+        path: path.into(),
+        caption: (!caption.is_empty()).then(|| caption.to_owned()),
+        filename: None,
+        mime_type: None,
+        voice,
+        animated: false,
+    }))
+}
+
+/// The first word, which may be quoted or have its spaces escaped as in a shell, and the rest.
+pub(super) fn first_word(text: &str) -> (String, &str) {
+    let text = text.trim_start();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match (c, quote) {
+            ('\'' | '"', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            ('\\', None | Some('"')) => word.extend(chars.next().map(|(_, c)| c)),
+            (c, None) if c.is_whitespace() => return (word, text[at..].trim_start()),
+            (c, _) => word.push(c),
+        }
+    }
+    (word, "")
+}
+
+fn id_and_text(text: &str) -> (Option<MessageId>, &str) {
+    let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    match parse_id(first) {
+        Some(id) => (Some(id), rest.trim_start()),
+        None => (None, text),
     }
 }
 
-fn message_id(text: &str) -> Option<MessageId> {
-    let mut bytes = [0; 16];
-    hex::decode_to_slice(text, &mut bytes).ok()?;
-    Some(MessageId::new(bytes))
+fn one_id(ids: &[&str], usage: &str) -> Result<Option<MessageId>, String> {
+    match ids {
+        [] => Ok(None),
+        [id] => parse_id(id).map(Some).ok_or_else(|| format!("{usage}: an id has 32 hex digits")),
+        _ => Err(usage.to_owned()),
+    }
+}
+
+fn many_ids(ids: &[&str], usage: &str) -> Result<Vec<MessageId>, String> {
+    let ids: Option<_> = ids.iter().map(|id| parse_id(id)).collect();
+    ids.ok_or_else(|| format!("{usage} [ID...]: an id has 32 hex digits"))
+}
+
+fn reason(word: &str) -> Result<SpamReason, String> {
+    Ok(match word {
+        "not_requested" => SpamReason::NotRequested,
+        "no_longer_wanted" => SpamReason::NoLongerWanted,
+        "spam" => SpamReason::Spam,
+        "offensive" => SpamReason::Offensive,
+        "fraud" => SpamReason::Fraud,
+        "other" => SpamReason::Other,
+        _ => return Err("a reason is not_requested, no_longer_wanted, spam, offensive, fraud or other".to_owned()),
+    })
+}
+
+/// The objects that say nothing to the other side, or nothing that is a message.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum Control {
+    Read {
+        #[serde(default)]
+        message_ids: Vec<String>,
+    },
+    Played {
+        #[serde(default)]
+        message_ids: Vec<String>,
+    },
+    Save {
+        message_id: Option<String>,
+        file: Option<PathBuf>,
+    },
+    Report {
+        reason: Option<String>,
+    },
+    Typing {},
+    Safety {},
+    Quit {},
+}
+
+const CONTROLS: [&str; 7] = ["read", "played", "save", "report", "typing", "safety", "quit"];
+
+/// Understands a line of `--json` input: an object, or else what a person would type.
+pub(super) fn parse_json(line: &str) -> Line<'_> {
+    if !line.trim_start().starts_with('{') {
+        return parse(line);
+    }
+    understand_json(line).unwrap_or_else(Line::Wrong)
+}
+
+fn understand_json(line: &str) -> Result<Line<'static>, String> {
+    // What a value says is content; where it is wrong is not.
+    let located = |error: serde_json::Error| match error.classify() {
+        serde_json::error::Category::Data => format!("input: {error}"),
+        _ => format!("input: not JSON, at column {}", error.column()),
+    };
+    let value: serde_json::Value = serde_json::from_str(line).map_err(located)?;
+    if value["type"].as_str().is_some_and(|name| CONTROLS.contains(&name)) {
+        let ids = |ids: Vec<String>| many_ids(&ids.iter().map(String::as_str).collect::<Vec<_>>(), "message_ids");
+        return Ok(match serde_json::from_value(value).map_err(located)? {
+            Control::Read { message_ids } => Line::Read(ids(message_ids)?),
+            Control::Played { message_ids } => Line::Played(ids(message_ids)?),
+            Control::Save { message_id, file } => Line::Save {
+                message_id: match message_id {
+                    Some(id) => Some(parse_id(&id).ok_or("message_id: an id has 32 hex digits")?),
+                    None => None,
+                },
+                path: file,
+            },
+            Control::Report { reason: word } => Line::Report(reason(word.as_deref().unwrap_or("spam"))?),
+            Control::Typing {} => Line::Typing,
+            Control::Safety {} => Line::Safety,
+            Control::Quit {} => Line::Quit,
+        });
+    }
+    let fields: Fields = serde_json::from_value(value).map_err(located)?;
+    fields.understand().map(say)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn what(line: &str) -> What {
+        match parse(line) {
+            Line::Say(say) => say.what,
+            Line::Wrong(why) => panic!("{line}: {why}"),
+            _ => panic!("{line} says nothing"),
+        }
+    }
+
+    fn wrong(line: &str) -> String {
+        match parse_json(line) {
+            Line::Wrong(why) => why,
+            _ => panic!("{line} is taken"),
+        }
+    }
+
+    const ID: MessageId = MessageId::new([0xab; 16]);
+
+    fn hex() -> String {
+        "ab".repeat(16)
+    }
+
     #[test]
     fn lines_are_understood() {
-        assert_eq!(parse("hello /react\n"), Line::Text("hello /react"));
-        assert_eq!(parse("//etc/hosts"), Line::Text("/etc/hosts"));
-        assert_eq!(parse("  \r\n"), Line::Empty);
-        assert_eq!(parse("/safety"), Line::Safety);
-        assert_eq!(
-            parse("/react 👍"),
-            Line::React {
-                emoji: "👍",
-                message_id: None
+        assert!(matches!(parse("hello /react\n"), Line::Text("hello /react")));
+        assert!(matches!(parse("//etc/hosts"), Line::Text("/etc/hosts")));
+        assert!(matches!(parse("  \r\n"), Line::Empty));
+        assert!(matches!(parse("/safety"), Line::Safety));
+        assert!(matches!(what("/react 👍"), What::Reaction { message_id: None, emoji } if emoji.reveal() == "👍"));
+        assert!(matches!(
+            what(&format!("/react 👍 {}", hex())),
+            What::Reaction { message_id: Some(ID), .. }
+        ));
+        assert!(matches!(parse(&format!("/read {0} {0}", hex())), Line::Read(ids) if ids == [ID, ID]));
+        assert!(matches!(parse("/read"), Line::Read(ids) if ids.is_empty()));
+        assert!(matches!(parse("/report"), Line::Report(SpamReason::Spam)));
+        assert!(matches!(parse("/report fraud"), Line::Report(SpamReason::Fraud)));
+        assert!(matches!(
+            parse("/save"),
+            Line::Save {
+                message_id: None,
+                path: None
             }
+        ));
+        assert!(
+            matches!(parse(&format!("/save {} 'my file.png'", hex())), Line::Save { message_id: Some(ID), path: Some(path) } if path == PathBuf::from("my file.png"))
         );
-        let id = MessageId::new([0xab; 16]);
-        assert_eq!(
-            parse(&format!("/react 👍 {}", "ab".repeat(16))),
-            Line::React {
-                emoji: "👍",
-                message_id: Some(id)
-            }
-        );
-        assert_eq!(parse(&format!("/read {0} {0}", "ab".repeat(16))), Line::Read(vec![id, id]));
-        assert_eq!(parse("/read"), Line::Read(vec![]));
-        for wrong in ["/react", "/react 👍 12", "/read xx", "/unknown", "/safety now", "/"] {
-            assert!(matches!(parse(wrong), Line::Wrong(_)), "{wrong}");
+        for line in [
+            "/react",
+            "/react 👍 12",
+            "/read xx",
+            "/unknown",
+            "/safety now",
+            "/",
+            "/image",
+            "/location 1",
+            "/location x y",
+            "/contact Ann",
+            "/choose",
+            "/choose one",
+            "/form {",
+            "/report me",
+            "/audio a.ogg with words",
+            "/edit",
+            "/revoke 12",
+        ] {
+            assert!(matches!(parse(line), Line::Wrong(_)), "{line}");
         }
+    }
+
+    #[test]
+    fn files_places_and_people() {
+        let expected = |path: &str, caption: Option<&str>| {
+            What::File(File {
+                kind: MediaKind::Image,
+                path: path.into(),
+                caption: caption.map(str::to_owned),
+                filename: None,
+                mime_type: None,
+                voice: false,
+                animated: false,
+            })
+        };
+        assert!(what("/image a.png") == expected("a.png", None));
+        assert!(what("/image a.png  look at  this") == expected("a.png", Some("look at  this")));
+        assert!(what("/image 'my photo.png' look") == expected("my photo.png", Some("look")));
+        assert!(what(r#"/image "my photo".png"#) == expected("my photo.png", None));
+        assert!(what(r"/image my\ photo.png") == expected("my photo.png", None));
+        assert!(matches!(what("/voice a.ogg"), What::File(File { voice: true, .. })));
+        assert!(
+            matches!(what("/location 52.5, 13.4 The Shop"), What::Location(place) if place.name.as_ref().unwrap().reveal() == "The Shop")
+        );
+        assert!(
+            matches!(what("/contact Ann Lee +1 555 0199"), What::Contacts(cards) if cards.reveal().contains("Ann Lee") && cards.reveal().contains("+1 555 0199"))
+        );
+    }
+
+    #[test]
+    fn changes_and_replies_name_a_message_or_mean_the_last() {
+        assert!(matches!(what("/edit new text"), What::Edit { message_id: None, text, caption: None } if text.reveal() == "new text"));
+        assert!(matches!(what(&format!("/edit {} new", hex())), What::Edit { message_id: Some(ID), text, .. } if text.reveal() == "new"));
+        assert!(matches!(what("/delete"), What::Revoke { message_id: None }));
+        assert!(matches!(
+            what(&format!("/choose 2 {}", hex())),
+            What::Choose {
+                message_id: Some(ID),
+                pick: Pick::Number(2)
+            }
+        ));
+        let quoted = |line: &str| if let Line::Say(say) = parse(line) { say.reply_to } else { None };
+        assert_eq!(quoted("/reply yes"), Some(Quoted::Last));
+        assert_eq!(quoted(&format!("/reply {} yes", hex())), Some(Quoted::Id(ID)));
+    }
+
+    #[test]
+    fn objects_are_understood_and_mistakes_located() {
+        assert!(matches!(parse_json(r#"{"type":"text","text":"hi"}"#), Line::Say(_)));
+        assert!(matches!(parse_json("plain text"), Line::Text("plain text")));
+        assert!(matches!(parse_json(r#"{"type":"quit"}"#), Line::Quit));
+        assert!(matches!(parse_json(&format!(r#"{{"type":"played","message_ids":["{}"]}}"#, hex())), Line::Played(ids) if ids == [ID]));
+        assert!(wrong(r#"{"type":"text","text":"secret"#).contains("not JSON, at column"));
+        assert!(wrong(r#"{"type":"text","secret":1}"#).contains("unknown field"));
+        assert!(wrong(r#"{"type":"report","reason":"secret"}"#).contains("a reason is"));
+        assert!(wrong(r#"{"type":"read","message_ids":["secret"]}"#).contains("32 hex digits"));
+    }
+
+    #[test]
+    fn typing_a_command_teaches_it() {
+        let names = |line: &str| matching(line).iter().map(|(name, ..)| *name).collect::<Vec<_>>();
+        assert_eq!(names("/re"), ["reply", "react", "revoke", "report"]);
+        assert_eq!(names("/image a.png"), ["image"]);
+        assert!(names("/nothing").is_empty() && names("text").is_empty());
+        assert_eq!(names("/").len(), COMMANDS.len());
     }
 }

@@ -10,9 +10,10 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use waxseal_consumer::{Down, Status};
 
+use super::command;
 use super::input::Input;
 use super::model::{Item, Link, Message, Model};
-use super::wrap::{shorten, width, wrap};
+use super::wrap::{clean, shorten, shorten_front, width, wrap};
 
 const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 /// Columns of ` 10:31  ` before an incoming message, and of `  10:31 ✓✓ ` behind one of ours.
@@ -39,7 +40,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, input: &Input, scroll: 
     for (row, line) in (list.y + top..).zip(lines.drain(first..first + shown)) {
         put(frame, list, row, &line);
     }
-    under_the_list(frame, typing, model, *scroll, now_ms);
+    if input.is_command() {
+        hint(frame, typing, input);
+    } else {
+        under_the_list(frame, typing, model, *scroll, now_ms);
+    }
     input_line(frame, line, input);
 }
 
@@ -118,9 +123,14 @@ fn list_lines(model: &Model, columns: usize, wanted: usize, zone: &TimeZone) -> 
 fn theirs(message: &Message, time: &str, columns: usize) -> Vec<Line<'static>> {
     let room = (columns.saturating_sub(BEFORE) * 4 / 5).max(8);
     let mut lines: Vec<Line<'static>> = Vec::new();
-    for (n, text) in wrap(&message.text, room).into_iter().enumerate() {
+    lines.extend(quotation(message, room).map(|quoted| Line::from(Span::styled(format!("{}{quoted}", " ".repeat(BEFORE)), DIM))));
+    for (n, text) in wrap(&said(message), room).into_iter().enumerate() {
         let margin = if n == 0 { format!(" {time}  ") } else { " ".repeat(BEFORE) };
         lines.push(Line::from(vec![Span::styled(margin, DIM), Span::raw(text)]));
+    }
+    if let Some(path) = &message.file {
+        let path = shorten_front(&clean(&path.display().to_string()), columns.saturating_sub(BEFORE + 2));
+        lines.push(Line::from(Span::styled(format!("{}└ {path}", " ".repeat(BEFORE)), DIM)));
     }
     if let Some(reactions) = reactions(message) {
         lines.push(Line::from(Span::raw(format!("{}{reactions}", " ".repeat(BEFORE)))));
@@ -130,11 +140,12 @@ fn theirs(message: &Message, time: &str, columns: usize) -> Vec<Line<'static>> {
 
 fn ours(message: &Message, time: &str, columns: usize) -> Vec<Line<'static>> {
     let room = (columns.saturating_sub(BEHIND) * 4 / 5).max(8);
-    let texts = wrap(&message.text, room);
+    let texts = wrap(&said(message), room);
     let block = texts.iter().map(|text| width(text)).max().unwrap_or(0);
     let margin = " ".repeat(columns.saturating_sub(BEHIND + block));
     let last = texts.len().saturating_sub(1);
     let mut lines: Vec<Line<'static>> = Vec::new();
+    lines.extend(quotation(message, block.max(16)).map(|quoted| Line::from(Span::styled(format!("{margin}{quoted}"), DIM))));
     for (n, text) in texts.into_iter().enumerate() {
         let fill = " ".repeat(block.saturating_sub(width(&text)));
         let mut spans = vec![Span::raw(margin.clone()), Span::styled(text, Style::new().fg(Color::Cyan))];
@@ -151,13 +162,24 @@ fn ours(message: &Message, time: &str, columns: usize) -> Vec<Line<'static>> {
     lines
 }
 
+/// What a message answers, on one line.
+fn quotation(message: &Message, room: usize) -> Option<String> {
+    let quoted = message.quoted.as_deref()?;
+    Some(format!("▏{}", shorten(quoted, room.saturating_sub(1))))
+}
+
+fn said(message: &Message) -> String {
+    let mark = if message.edited { " (edited)" } else { "" };
+    format!("{}{mark}", message.text)
+}
+
 /// One for the relay, two for the device, blue for the eyes.
 fn tick(status: Option<Status>) -> (&'static str, Style) {
     match status {
         None | Some(Status::Pending) => ("…", DIM),
         Some(Status::Sent) => ("✓", DIM),
         Some(Status::Delivered) => ("✓✓", DIM),
-        Some(Status::Read) => ("✓✓", Style::new().fg(Color::Blue).add_modifier(Modifier::BOLD)),
+        Some(Status::Read | Status::Played) => ("✓✓", Style::new().fg(Color::Blue).add_modifier(Modifier::BOLD)),
         Some(Status::Failed) => ("✗", Style::new().fg(Color::Red)),
     }
 }
@@ -201,6 +223,17 @@ fn under_the_list(frame: &mut Frame<'_>, area: Rect, model: &Model, scroll: usiz
         shorten(&text, usize::from(area.width)),
         DIM.add_modifier(Modifier::ITALIC),
     ));
+    put(frame, area, area.y, &line);
+}
+
+/// What the command that is being typed does, or which it may become.
+fn hint(frame: &mut Frame<'_>, area: Rect, input: &Input) {
+    let text = match command::matching(input.text()).as_slice() {
+        [] => " no such command; /help shows all".to_owned(),
+        [(name, usage, what)] => format!(" /{name} {usage}  {what}").replace("   ", "  "),
+        many => many.iter().map(|(name, ..)| format!(" /{name}")).collect(),
+    };
+    let line = Line::from(Span::styled(shorten(&text, usize::from(area.width)), DIM));
     put(frame, area, area.y, &line);
 }
 

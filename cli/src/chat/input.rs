@@ -29,7 +29,16 @@ impl Input {
     }
 
     pub(super) fn is_command(&self) -> bool {
-        self.text.starts_with('/')
+        self.text.starts_with('/') && !self.text.starts_with("//")
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Puts what was completed in the place of the line.
+    pub(super) fn complete(&mut self, line: String) {
+        self.show(line);
     }
 
     /// Types or pastes; a pasted line end becomes a space.

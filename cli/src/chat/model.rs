@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use waxseal_consumer::{Direction, Down, Entry, Event, Failure, MessageId, PhoneNumber, ReceiptKind, Said, Status, Stop, Text};
+use std::path::{Path, PathBuf};
+
+use waxseal_consumer::{Body, Direction, Down, Entry, Event, Failure, MessageId, PhoneNumber, ReceiptKind, Status, Stop, Text};
 
 use super::wrap::clean;
+use crate::consumer::show;
 
 /// Messages and notices on the screen; the log has more.
 const KEPT: usize = 2_000;
@@ -23,7 +26,6 @@ pub(super) struct Model {
     typing_until_ms: u64,
     /// Incoming, not marked read yet, in order of arrival.
     unread: Vec<MessageId>,
-    last_incoming: Option<MessageId>,
 }
 
 /// The connection as a person wants to know it.
@@ -44,7 +46,14 @@ pub(super) enum Item {
 /// A message in the list.
 pub(super) struct Message {
     pub(super) id: MessageId,
+    body: Body,
+    /// What is shown of the body, harmless for a terminal.
     pub(super) text: String,
+    /// The beginning of the message it answers.
+    pub(super) quoted: Option<String>,
+    pub(super) edited: bool,
+    /// Where its file was saved.
+    pub(super) file: Option<PathBuf>,
     pub(super) at_ms: u64,
     /// `None`: from the peer.
     pub(super) status: Option<Status>,
@@ -62,7 +71,6 @@ impl Model {
             link: Link::Connecting,
             typing_until_ms: 0,
             unread: Vec::new(),
-            last_incoming: None,
         }
     }
 
@@ -79,17 +87,60 @@ impl Model {
                     self.unread.push(entry.message_id);
                 }
             }
-            match entry.said {
-                Said::Text(text) => self.add(entry.message_id, text.reveal(), entry.at_ms, status),
-                Said::Unsupported => self.add(entry.message_id, UNSUPPORTED, entry.at_ms, status),
-                Said::Reaction { message_id, emoji } => self.react(message_id, emoji.reveal(), status.is_some()),
+            match entry.body {
+                Body::Reaction { message_id, emoji } => self.react(message_id, emoji.reveal(), status.is_some()),
+                body => {
+                    let quoted = entry.context.map(|context| context.message_id);
+                    self.add(entry.message_id, body, quoted, entry.at_ms, status);
+                    if entry.edited
+                        && let Some(message) = self.message(entry.message_id)
+                    {
+                        message.edited = true;
+                    }
+                }
             }
         }
     }
 
     /// A message of ours is stored and on its way.
-    pub(super) fn queued(&mut self, id: MessageId, text: &str, now_ms: u64) {
-        self.add(id, text, now_ms, Some(Status::Pending));
+    pub(super) fn queued(&mut self, id: MessageId, body: Body, quoted: Option<MessageId>, now_ms: u64) {
+        match body {
+            Body::Reaction { message_id, emoji } => self.react(message_id, emoji.reveal(), true),
+            Body::Edit { message_id, text, caption } => self.edit(message_id, &text, caption, true),
+            Body::Revoke { message_id } => self.revoke(message_id, true),
+            body => self.add(id, body, quoted, now_ms, Some(Status::Pending)),
+        }
+    }
+
+    /// A message says something else now. Only who wrote it can have done so.
+    fn edit(&mut self, id: MessageId, text: &Text, caption: bool, ours: bool) {
+        let Some(message) = self.message(id).filter(|message| message.status.is_some() == ours) else {
+            return;
+        };
+        match &mut message.body {
+            Body::Text { body, .. } if !caption => *body = text.clone(),
+            Body::Media(media) if caption => media.caption = Some(text.clone()),
+            _ => return,
+        }
+        message.edited = true;
+        message.text = clean(&show::text(&message.body));
+    }
+
+    /// A message was taken back.
+    fn revoke(&mut self, id: MessageId, ours: bool) {
+        if let Some(message) = self.message(id).filter(|message| message.status.is_some() == ours) {
+            message.body = Body::Revoke { message_id: id };
+            message.text = clean(&show::text(&message.body));
+            message.edited = false;
+            message.file = None;
+        }
+    }
+
+    /// The file of a message is here.
+    pub(super) fn saved(&mut self, id: MessageId, path: &Path) {
+        if let Some(message) = self.message(id) {
+            message.file = Some(path.to_owned());
+        }
     }
 
     /// A reaction of ours, or of the peer.
@@ -118,12 +169,8 @@ impl Model {
                 self.typing_until_ms = 0;
                 self.named(message.sender_name.as_ref().map(Text::reveal));
                 self.unread.push(message.message_id);
-                self.add(
-                    message.message_id,
-                    message.text.as_ref().map_or(UNSUPPORTED, |text| text.reveal()),
-                    message.received_at_ms,
-                    None,
-                );
+                let quoted = message.context.map(|context| context.message_id);
+                self.add(message.message_id, message.body, quoted, message.received_at_ms, None);
             }
             Event::Message(message) => {
                 self.notice(format!(
@@ -144,12 +191,36 @@ impl Model {
                     self.react(message_id, emoji.reveal(), false);
                 }
             }
+            Event::Edited {
+                from,
+                message_id,
+                text,
+                caption,
+                edit_id,
+                ..
+            } => {
+                if from == self.peer {
+                    self.unread.push(edit_id);
+                    self.edit(message_id, &text, caption, false);
+                }
+            }
+            Event::Revoked {
+                from,
+                message_id,
+                revoke_id,
+                ..
+            } => {
+                if from == self.peer {
+                    self.unread.push(revoke_id);
+                    self.revoke(message_id, false);
+                }
+            }
             Event::Sent { to, message_id } => self.advance(&to, message_id, Status::Sent),
             Event::Receipt { from, kind, message_ids } => {
-                let status = if kind == ReceiptKind::Read {
-                    Status::Read
-                } else {
-                    Status::Delivered
+                let status = match kind {
+                    ReceiptKind::Delivered => Status::Delivered,
+                    ReceiptKind::Read => Status::Read,
+                    ReceiptKind::Played => Status::Played,
                 };
                 for message_id in message_ids {
                     self.advance(&from, message_id, status);
@@ -183,10 +254,6 @@ impl Model {
         std::mem::take(&mut self.unread)
     }
 
-    pub(super) const fn last_incoming(&self) -> Option<MessageId> {
-        self.last_incoming
-    }
-
     /// Ours that the relay does not have.
     pub(super) fn pending(&self) -> usize {
         let pending = |item: &&Item| {
@@ -212,17 +279,22 @@ impl Model {
         }
     }
 
-    fn add(&mut self, id: MessageId, text: &str, at_ms: u64, status: Option<Status>) {
+    fn add(&mut self, id: MessageId, body: Body, quoted: Option<MessageId>, at_ms: u64, status: Option<Status>) {
         if self.places.contains_key(&id) {
             return;
         }
-        if status.is_none() {
-            self.last_incoming = Some(id);
-        }
+        let quoted = quoted.map(|quoted| match self.message(quoted) {
+            Some(message) => message.text.lines().next().unwrap_or_default().to_owned(),
+            None => "(an earlier message)".to_owned(),
+        });
         self.places.insert(id, self.items.len());
         self.items.push(Item::Message(Message {
             id,
-            text: clean(text),
+            text: clean(&show::text(&body)),
+            body,
+            quoted,
+            edited: false,
+            file: None,
             at_ms,
             status,
             reactions: [None, None],
@@ -263,8 +335,6 @@ impl Model {
     }
 }
 
-const UNSUPPORTED: &str = "(a kind of message this version cannot show)";
-
 fn failure(reason: Failure) -> String {
     format!("not sent: {}", super::advice(reason))
 }
@@ -275,6 +345,43 @@ mod tests {
 
     fn peer() -> PhoneNumber {
         PhoneNumber::parse("+15550100").unwrap()
+    }
+
+    fn text(text: &str) -> Body {
+        Body::Text {
+            body: text.into(),
+            preview_url: false,
+        }
+    }
+
+    fn shown(model: &Model, n: usize) -> (&str, bool) {
+        match &model.items[n] {
+            Item::Message(message) => (&message.text, message.edited),
+            Item::Notice(_) => ("", false),
+        }
+    }
+
+    #[test]
+    fn only_the_writer_changes_a_message() {
+        let mut model = Model::new(peer());
+        model.apply(Event::Message(incoming(1)), 0);
+        model.queued(id(2), text("mine"), Some(id(1)), 0);
+        let edited = |message_id| Event::Edited {
+            from: peer(),
+            message_id,
+            text: "changed".into(),
+            caption: false,
+            edit_id: id(9),
+            applied: true,
+        };
+        model.apply(edited(id(1)), 0);
+        model.apply(edited(id(2)), 0);
+        assert_eq!([shown(&model, 0), shown(&model, 1)], [("changed", true), ("mine", false)]);
+        model.queued(id(3), Body::Revoke { message_id: id(1) }, None, 0);
+        assert_eq!(shown(&model, 0), ("changed", true));
+        model.queued(id(3), Body::Revoke { message_id: id(2) }, None, 0);
+        assert_eq!(shown(&model, 1), ("[taken back]", false));
+        assert!(matches!(&model.items[1], Item::Message(message) if message.quoted.as_deref() == Some("hi")));
     }
 
     fn id(n: u8) -> MessageId {
@@ -317,7 +424,7 @@ mod tests {
         for order in 0..24 {
             let mut left: Vec<Event> = steps().into();
             let mut model = Model::new(peer());
-            model.queued(id(1), "x", 0);
+            model.queued(id(1), text("x"), None, 0);
             let mut seen = status(&model, 0);
             let mut code = order;
             for choices in (1..=4).rev() {
@@ -333,7 +440,7 @@ mod tests {
     #[test]
     fn others_cannot_move_our_ticks() {
         let mut model = Model::new(peer());
-        model.queued(id(1), "x", 0);
+        model.queued(id(1), text("x"), None, 0);
         let other = PhoneNumber::parse("+15550999").unwrap();
         model.apply(
             Event::Receipt {
@@ -363,7 +470,6 @@ mod tests {
         model.apply(Event::Message(incoming(2)), 0);
         assert_eq!(model.take_unread(), [id(1), id(2)]);
         assert!(model.take_unread().is_empty());
-        assert_eq!(model.last_incoming(), Some(id(2)));
     }
 
     #[test]
@@ -372,7 +478,7 @@ mod tests {
         for n in 0..10_000_u32 {
             let mut bytes = [0; 16];
             bytes[..4].copy_from_slice(&n.to_be_bytes());
-            model.queued(MessageId::new(bytes), "x", 0);
+            model.queued(MessageId::new(bytes), text("x"), None, 0);
             if n % 3 == 0 {
                 model.notice("n");
             }
@@ -392,7 +498,7 @@ mod tests {
         waxseal_consumer::Incoming {
             from: peer(),
             message_id: id(n),
-            text: Some("hi".into()),
+            body: text("hi"),
             sent_at_ms: 0,
             received_at_ms: 0,
             sender_name: None,

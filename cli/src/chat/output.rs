@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use waxseal_consumer::{Event, Incoming, MessageId, ReceiptKind};
+use waxseal_consumer::{Body, Event, Incoming, MessageId, ReceiptKind};
 
 use super::record::{self, Record};
+use crate::consumer::save::Saved;
+use crate::consumer::{hex_id, show};
 use crate::terminal;
 
 /// Writes events, and knows the texts it saw leave.
@@ -25,19 +27,53 @@ impl Output {
     }
 
     /// A message of ours is stored and on its way.
-    pub(super) fn queued(&mut self, message_id: MessageId, to: &str, text: Option<&str>) {
+    pub(super) fn queued(&mut self, message_id: MessageId, to: &str, body: &Body) {
         if self.json {
-            terminal::say(
-                &Record::Queued {
-                    id: record::id(message_id),
-                    to,
-                    text,
-                }
-                .to_line(),
-            );
+            terminal::say(&Record::queued(message_id, to, body).to_line());
         }
+        let text = match record::text(body) {
+            Some(text) => Some(text.to_owned()),
+            None if self.json => None,
+            None => Some(show::text(body)),
+        };
         if let Some(text) = text {
-            self.texts.insert(message_id, text.to_owned());
+            self.texts.insert(message_id, text);
+        }
+    }
+
+    /// A file was fetched, or could not be.
+    pub(super) fn saved(&self, saved: &Saved) {
+        let line = match (&saved.outcome, self.json) {
+            (Ok(path), true) => Record::saved(saved.message_id, &saved.media, path).to_line(),
+            (Ok(path), false) => format!("saved {}", path.display()),
+            (Err(message), true) => Record::NotSaved {
+                id: hex_id(saved.message_id),
+                message,
+            }
+            .to_line(),
+            (Err(message), false) => format!("not saved: {message}"),
+        };
+        if self.json {
+            terminal::say(&line);
+        } else {
+            terminal::complain(&line);
+        }
+    }
+
+    /// Something was done that sends no message.
+    pub(super) fn shown(&self, message: &str) {
+        if self.json {
+            terminal::say(&Record::Shown { message }.to_line());
+        } else {
+            terminal::complain(message);
+        }
+    }
+
+    pub(super) fn reported(&self, to: &str, counted: bool) {
+        if self.json {
+            terminal::say(&Record::Reported { to, counted }.to_line());
+        } else {
+            terminal::complain(reported(counted));
         }
     }
 
@@ -78,6 +114,14 @@ impl Output {
             Event::Reaction { from, emoji, .. } => {
                 terminal::say(&format!("{} reacted: {}", from.reveal(), terminal::harmless(emoji.reveal())));
             }
+            Event::Edited { from, text, .. } => {
+                terminal::say(&format!(
+                    "{} edited a message: {}",
+                    from.reveal(),
+                    terminal::harmless(text.reveal())
+                ));
+            }
+            Event::Revoked { from, .. } => terminal::say(&format!("{} took a message back", from.reveal())),
             Event::Failed { message_id, reason, .. } => {
                 let text = self.texts.get(message_id).map(|text| terminal::harmless(text)).unwrap_or_default();
                 terminal::complain(&format!("not sent: {text} ({})", super::advice(*reason)));
@@ -88,7 +132,11 @@ impl Output {
                 }
             }
             Event::Receipt { kind, message_ids, .. } => {
-                let word = if *kind == ReceiptKind::Read { "read" } else { "delivered" };
+                let word = match kind {
+                    ReceiptKind::Delivered => "delivered",
+                    ReceiptKind::Read => "read",
+                    ReceiptKind::Played => "played",
+                };
                 terminal::complain(&format!("✓✓ {} {word}", message_ids.len()));
             }
             Event::IdentityChanged { peer } => terminal::complain(&format!("the safety number with {} has changed", peer.reveal())),
@@ -106,17 +154,22 @@ impl Output {
 /// Before the first message there is nothing to compare.
 pub(super) const NO_SAFETY_NUMBER: &str = "there is no safety number before the first message";
 
+/// What a report came to.
+pub(super) const fn reported(counted: bool) -> &'static str {
+    if counted {
+        "reported"
+    } else {
+        "reported before; it counts once a day"
+    }
+}
+
 /// `name: text`, on one line.
 fn line(message: &Incoming) -> String {
     let name = message
         .sender_name
         .as_ref()
         .map_or_else(|| message.from.reveal().to_owned(), |name| terminal::harmless(name.reveal()));
-    let text = message.text.as_ref().map_or_else(
-        || "(a kind of message this version cannot show)".to_owned(),
-        |text| terminal::harmless(text.reveal()),
-    );
-    format!("{name}: {text}")
+    format!("{name}: {}", terminal::harmless(&show::text(&message.body)))
 }
 
 /// The 60 digits in twelve groups of five, four to a line.
@@ -148,7 +201,10 @@ mod tests {
         let message = |text: Option<&str>, name: Option<&str>| Incoming {
             from: from.clone(),
             message_id: MessageId::new([0; 16]),
-            text: text.map(Into::into),
+            body: text.map_or(Body::Unsupported, |text| Body::Text {
+                body: text.into(),
+                preview_url: false,
+            }),
             sent_at_ms: 0,
             received_at_ms: 0,
             sender_name: name.map(Into::into),

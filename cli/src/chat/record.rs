@@ -1,7 +1,12 @@
 //! The JSON form of events. Names and members are an interface: scripts rely on them; `--help` documents them.
 
+use std::path::Path;
+
 use serde::Serialize;
-use waxseal_consumer::{Event, Incoming, MessageId, ReceiptKind, Text};
+use serde_json::{Map, Value};
+use waxseal_consumer::{Body, Event, Incoming, Media, MessageId, ReceiptKind, Text};
+
+use crate::consumer::{hex_id as id, show};
 
 /// One line of output.
 #[derive(Serialize)]
@@ -24,6 +29,9 @@ pub(super) enum Record<'a> {
         context_id: Option<String>,
         timestamp_ms: u64,
         sent_at_ms: u64,
+        /// `type` and the member of that name.
+        #[serde(flatten)]
+        body: Map<String, Value>,
     },
     Reaction {
         id: String,
@@ -32,10 +40,36 @@ pub(super) enum Record<'a> {
         emoji: &'a str,
         timestamp_ms: u64,
     },
+    Edited {
+        id: String,
+        from: &'a str,
+        message_id: String,
+        text: &'a str,
+        caption: bool,
+        timestamp_ms: u64,
+    },
+    Revoked {
+        id: String,
+        from: &'a str,
+        message_id: String,
+        timestamp_ms: u64,
+    },
+    Saved {
+        id: String,
+        path: &'a Path,
+        size_bytes: u64,
+        sha256: String,
+    },
+    NotSaved {
+        id: String,
+        message: &'a str,
+    },
     Queued {
         id: String,
         to: &'a str,
         text: Option<&'a str>,
+        #[serde(flatten)]
+        body: Map<String, Value>,
     },
     Sent {
         id: String,
@@ -47,6 +81,10 @@ pub(super) enum Record<'a> {
         from: &'a str,
     },
     Read {
+        id: String,
+        from: &'a str,
+    },
+    Played {
         id: String,
         from: &'a str,
     },
@@ -65,6 +103,14 @@ pub(super) enum Record<'a> {
     SafetyNumber {
         peer: &'a str,
         safety_number: Option<&'a str>,
+    },
+    /// Something was chosen that sends nothing.
+    Shown {
+        message: &'a str,
+    },
+    Reported {
+        to: &'a str,
+        counted: bool,
     },
     Error {
         message: &'a str,
@@ -98,6 +144,32 @@ impl<'a> Record<'a> {
                 emoji: emoji.reveal(),
                 timestamp_ms: super::now_ms(),
             }],
+            Event::Edited {
+                from,
+                message_id,
+                text,
+                caption,
+                edit_id,
+                ..
+            } => vec![Self::Edited {
+                id: id(*edit_id),
+                from: from.reveal(),
+                message_id: id(*message_id),
+                text: text.reveal(),
+                caption: *caption,
+                timestamp_ms: super::now_ms(),
+            }],
+            Event::Revoked {
+                from,
+                message_id,
+                revoke_id,
+                ..
+            } => vec![Self::Revoked {
+                id: id(*revoke_id),
+                from: from.reveal(),
+                message_id: id(*message_id),
+                timestamp_ms: super::now_ms(),
+            }],
             Event::Sent { to, message_id } => vec![Self::Sent {
                 id: id(*message_id),
                 to: to.reveal(),
@@ -107,7 +179,8 @@ impl<'a> Record<'a> {
                 let from = from.reveal();
                 let receipt = |message: &MessageId| match kind {
                     ReceiptKind::Delivered => Self::Delivered { id: id(*message), from },
-                    ReceiptKind::Read | ReceiptKind::Played => Self::Read { id: id(*message), from },
+                    ReceiptKind::Read => Self::Read { id: id(*message), from },
+                    ReceiptKind::Played => Self::Played { id: id(*message), from },
                 };
                 message_ids.iter().map(receipt).collect()
             }
@@ -132,10 +205,31 @@ impl<'a> Record<'a> {
             id: id(message.message_id),
             from: message.from.reveal(),
             name: message.sender_name.as_ref().map(Text::reveal),
-            text: message.text.as_ref().map(Text::reveal),
+            text: message.text().map(Text::reveal),
             context_id: message.context.map(|context| id(context.message_id)),
             timestamp_ms: message.received_at_ms,
             sent_at_ms: message.sent_at_ms,
+            body: show::json(&message.body),
+        }
+    }
+
+    /// A message of ours is stored and on its way.
+    pub(super) fn queued(message_id: MessageId, to: &'a str, body: &'a Body) -> Self {
+        Self::Queued {
+            id: id(message_id),
+            to,
+            text: text(body),
+            body: show::json(body),
+        }
+    }
+
+    /// A file was fetched.
+    pub(super) fn saved(message_id: MessageId, media: &Media, path: &'a Path) -> Self {
+        Self::Saved {
+            id: id(message_id),
+            path,
+            size_bytes: media.size_bytes,
+            sha256: hex::encode(media.sha256),
         }
     }
 
@@ -146,9 +240,12 @@ impl<'a> Record<'a> {
     }
 }
 
-/// An id as scripts see it.
-pub(super) fn id(id: MessageId) -> String {
-    hex::encode(id.as_bytes())
+/// The text of a message of text.
+pub(super) fn text(body: &Body) -> Option<&str> {
+    match body {
+        Body::Text { body, .. } => Some(body.reveal()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -171,7 +268,10 @@ mod tests {
         let message = Event::Message(Incoming {
             from: peer(),
             message_id,
-            text: Some("é \"x\"\n".into()),
+            body: Body::Text {
+                body: "é \"x\"\n".into(),
+                preview_url: false,
+            },
             sent_at_ms: 7,
             received_at_ms: 9,
             sender_name: Some("Shop".into()),
@@ -185,7 +285,7 @@ mod tests {
         assert_eq!(
             lines(&message),
             [format!(
-                r#"{{"event":"message","id":"{hex}","from":"+15550100","name":"Shop","text":"é \"x\"\n","context_id":"{context}","timestamp_ms":9,"sent_at_ms":7}}"#
+                r#"{{"event":"message","id":"{hex}","from":"+15550100","name":"Shop","text":"é \"x\"\n","context_id":"{context}","timestamp_ms":9,"sent_at_ms":7,"type":"text"}}"#
             )]
         );
         let sent = lines(&Event::Sent { to: peer(), message_id });

@@ -12,11 +12,16 @@ use jiff::tz::TimeZone;
 use ratatui::DefaultTerminal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use waxseal_consumer::{Event, Text};
+use waxseal_consumer::{Body, Event, MessageId};
 
 use super::command::{self, Line};
 use super::model::Model;
-use super::{Chat, PARTING, input, now_ms, output};
+use super::script::text_to_say;
+use super::{Chat, PARTING, complete, input, now_ms, output};
+use crate::consumer::save::Saved;
+use crate::consumer::say::Quoted;
+use crate::consumer::talk::home;
+use crate::consumer::{Files, Pick, Said, Say, Talk, What, show};
 use crate::terminal;
 
 /// Messages shown from earlier conversations.
@@ -27,7 +32,11 @@ const TYPING_EVERY: Duration = Duration::from_secs(10);
 const REDRAW: Duration = Duration::from_secs(1);
 
 struct Screen {
-    chat: Chat,
+    talk: Talk,
+    files: Files,
+    saves: bool,
+    /// The last message with a file, for `/save`.
+    last_file: Option<MessageId>,
     model: Model,
     input: input::Input,
     scroll: usize,
@@ -36,12 +45,22 @@ struct Screen {
 }
 
 /// Talks until the person leaves.
-pub(super) async fn run(chat: Chat) -> anyhow::Result<()> {
-    let mut model = Model::new(chat.peer.clone());
-    model.load(chat.consumer.history(&chat.peer, HISTORY).await?);
+pub(super) async fn run(chat: Chat, saves: bool) -> anyhow::Result<()> {
+    let Chat { mut talk, files, .. } = chat;
+    let mut model = Model::new(talk.peer.clone());
+    let history = talk.consumer.history(&talk.peer, HISTORY).await?;
     let mut screen = Screen {
-        chat,
-        model,
+        files: Files::new(files),
+        saves,
+        last_file: None,
+        model: {
+            for entry in &history {
+                talk.remember(entry);
+            }
+            model.load(history);
+            model
+        },
+        talk,
         input: input::Input::default(),
         scroll: 0,
         typed_at: None,
@@ -54,9 +73,9 @@ pub(super) async fn run(chat: Chat) -> anyhow::Result<()> {
         execute!(stdout(), EnableBracketedPaste)?;
         screen.work(&mut terminal).await
     };
-    let Screen { chat, model, .. } = screen;
-    chat.consumer.flush(PARTING).await;
-    chat.consumer.close().await;
+    let Screen { talk, model, .. } = screen;
+    talk.consumer.flush(PARTING).await;
+    talk.consumer.close().await;
     if model.pending() > 0 {
         terminal::complain("what the relay does not have yet is sent when you chat again");
     }
@@ -85,7 +104,7 @@ impl Screen {
             terminal.draw(|frame| super::draw::draw(frame, &self.model, &self.input, &mut self.scroll, &zone, now_ms()))?;
             self.mark_shown().await;
             tokio::select! {
-                event = self.chat.consumer.next_event() => {
+                event = self.talk.consumer.next_event() => {
                     let Some(event) = event else { anyhow::bail!("the conversation ended") };
                     self.event(event);
                 }
@@ -93,6 +112,7 @@ impl Screen {
                     Some(key) => self.key(key?).await,
                     None => self.quit = true,
                 },
+                saved = self.files.next(), if !self.files.is_idle() => self.saved(&saved),
                 _ = redraw.tick() => {}
                 _ = terminate.recv() => self.quit = true,
                 _ = hangup.recv() => self.quit = true,
@@ -106,11 +126,17 @@ impl Screen {
         let mut next = Some(event);
         while let Some(event) = next {
             let last = matches!(event, Event::Stopped { .. });
+            if let Event::Message(message) = &event {
+                self.talk.arrived(message);
+                if message.from == self.talk.peer {
+                    self.file(message.message_id, &message.body);
+                }
+            }
             self.model.apply(event, now_ms());
             next = if last {
                 None
             } else {
-                self.chat.consumer.next_event().now_or_never().flatten()
+                self.talk.consumer.next_event().now_or_never().flatten()
             };
         }
     }
@@ -121,7 +147,7 @@ impl Screen {
             let shown = self.model.take_unread();
             if !shown.is_empty() {
                 // Closed: the model has said so.
-                let _closed = self.chat.consumer.mark_read(&self.chat.peer, &shown).await;
+                let _closed = self.talk.consumer.mark_read(&self.talk.peer, &shown).await;
             }
         }
     }
@@ -170,6 +196,11 @@ impl Screen {
             KeyCode::Home => self.input.home(),
             KeyCode::End if self.scroll > 0 => self.scroll = 0,
             KeyCode::End => self.input.end(),
+            KeyCode::Tab => {
+                if let Some(line) = complete::complete(self.input.text()) {
+                    self.input.complete(line);
+                }
+            }
             KeyCode::Up => self.input.older(),
             KeyCode::Down => self.input.newer(),
             KeyCode::PageUp => self.scroll = self.scroll.saturating_add(10),
@@ -184,7 +215,24 @@ impl Screen {
             return;
         }
         self.typed_at = Some(Instant::now());
-        let _closed = self.chat.consumer.typing(&self.chat.peer).await;
+        let _closed = self.talk.consumer.typing(&self.talk.peer).await;
+    }
+
+    /// A message with a file: it is fetched, unless the person wants that not.
+    fn file(&mut self, id: MessageId, body: &Body) {
+        if let Some(media) = show::files(body) {
+            self.last_file = Some(id);
+            if self.saves {
+                self.files.fetch(&self.talk.consumer, id, media, None);
+            }
+        }
+    }
+
+    fn saved(&mut self, saved: &Saved) {
+        match &saved.outcome {
+            Ok(path) => self.model.saved(saved.message_id, path),
+            Err(error) => self.model.notice(format!("not saved: {error}")),
+        }
     }
 
     async fn line(&mut self, line: &str) {
@@ -192,19 +240,27 @@ impl Screen {
             Line::Empty | Line::Typing => {}
             Line::Text(text) => {
                 self.typed_at = None;
-                match self.chat.consumer.send_text(&self.chat.peer, Text::from(text)).await {
-                    Ok(id) => self.model.queued(id, text, now_ms()),
-                    Err(error) => self.model.notice(format!("not sent: {error}")),
-                }
+                let say = match self.choice(text).await {
+                    Some(say) => say,
+                    None => text_to_say(text),
+                };
+                self.say(say).await;
             }
-            Line::React { emoji, message_id } => match message_id.or(self.model.last_incoming()) {
-                None => self.model.notice("there is no message to react to yet"),
-                Some(target) => match self.chat.consumer.send_reaction(&self.chat.peer, target, Text::from(emoji)).await {
-                    Ok(_) => self.model.react(target, emoji, true),
-                    Err(error) => self.model.notice(format!("not sent: {error}")),
-                },
+            Line::Say(say) => self.say(*say).await,
+            Line::Save { message_id, path } => self.save(message_id.or(self.last_file), path).await,
+            Line::Played(ids) => {
+                let ids = if ids.is_empty() {
+                    self.last_file.into_iter().collect()
+                } else {
+                    ids
+                };
+                let _closed = self.talk.consumer.mark_played(&self.talk.peer, &ids).await;
+            }
+            Line::Report(reason) => match self.talk.consumer.report_spam(&self.talk.peer, reason).await {
+                Ok(counted) => self.model.notice(output::reported(counted)),
+                Err(error) => self.model.notice(error.to_string()),
             },
-            Line::Safety => match self.chat.consumer.safety_number(&self.chat.peer).await {
+            Line::Safety => match self.talk.consumer.safety_number(&self.talk.peer).await {
                 Ok(Some(digits)) => self.model.notice(format!(
                     "safety number; if the other side sees the same, nobody sits in between:\n{}",
                     output::groups(&digits)
@@ -214,14 +270,57 @@ impl Screen {
             },
             Line::Read(_) => self.model.notice("messages on the screen are marked read by themselves"),
             Line::Help => {
-                let lines: Vec<String> = command::COMMANDS.iter().map(|(name, what)| format!("{name:<14}{what}")).collect();
+                let lines: Vec<String> = command::COMMANDS
+                    .iter()
+                    .map(|(name, usage, what)| format!("{:<26}{what}", format!("/{name} {usage}")))
+                    .collect();
                 self.model.notice(format!(
-                    "{}\nPgUp, PgDn     scroll; ↑ ↓ bring back what you typed",
+                    "{}\n//text                    send a text that begins with a slash\nTab completes commands and files; PgUp, PgDn scroll; ↑ ↓ bring back what you typed",
                     lines.join("\n")
                 ));
             }
             Line::Quit => self.quit = true,
             Line::Wrong(why) => self.model.notice(why),
+        }
+    }
+
+    /// A number alone chooses, while the newest message offers so many.
+    async fn choice(&self, text: &str) -> Option<Say> {
+        let number = text
+            .parse::<usize>()
+            .ok()
+            .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let offered = self.talk.offered().await.ok()?;
+        (1..=offered.len()).contains(&number).then(|| Say {
+            what: What::Choose {
+                message_id: None,
+                pick: Pick::Number(number),
+            },
+            reply_to: None,
+        })
+    }
+
+    async fn say(&mut self, say: Say) {
+        let quoted = match say.reply_to {
+            Some(Quoted::Id(id)) => Some(id),
+            Some(Quoted::Last) => self.talk.last_incoming(),
+            None => None,
+        };
+        match self.talk.say(say).await {
+            Ok(Said::Sent { id, body }) => self.model.queued(id, *body, quoted, now_ms()),
+            Ok(Said::Shown(text)) => self.model.notice(text),
+            Err(error) => self.model.notice(format!("not sent: {error:#}")),
+        }
+    }
+
+    async fn save(&mut self, message_id: Option<MessageId>, path: Option<std::path::PathBuf>) {
+        let body = match message_id {
+            Some(id) => self.talk.body(id).await.ok().flatten(),
+            None => None,
+        };
+        match (message_id, body.as_ref().and_then(show::files)) {
+            (Some(id), Some(media)) => self.files.fetch(&self.talk.consumer, id, media, path.map(|path| home(&path))),
+            _ => self.model.notice("there is no file to save"),
         }
     }
 }

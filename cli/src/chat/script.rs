@@ -8,11 +8,14 @@ use futures_util::FutureExt as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
-use waxseal_consumer::{Direction, Down, Event, Failure, Incoming, MessageId, PhoneNumber, ReceiptKind, Said, Text};
+use waxseal_consumer::{Body, Direction, Down, Event, Failure, Incoming, MessageId, PhoneNumber, ReceiptKind, Text};
 
 use super::command::{self, Line};
 use super::output::Output;
 use super::{Args, Chat, PARTING, Stage};
+use crate::consumer::save::Saved;
+use crate::consumer::talk::home;
+use crate::consumer::{Files, Said, Say, Talk, What, show};
 
 /// Longest time when nobody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,21 +26,23 @@ const LOOK_BACK: usize = 10_000;
 
 /// What is to be done.
 pub(super) struct Plan {
-    send: Vec<String>,
+    send: Vec<Say>,
     until: Stage,
     reads_stdin: bool,
     wait: Option<usize>,
     timeout: Option<Duration>,
     json: bool,
     marks_read: bool,
+    saves: bool,
 }
 
 impl Plan {
-    pub(super) fn of(args: &Args) -> Self {
+    pub(super) fn of(args: &Args, send: Vec<Say>) -> Self {
         Self {
-            send: args.send.clone(),
+            reads_stdin: send.is_empty(),
+            send,
+            saves: !args.no_save,
             until: args.until,
-            reads_stdin: args.send.is_empty(),
             wait: args.wait,
             timeout: args.timeout.map(Duration::from_secs),
             json: args.json,
@@ -47,7 +52,9 @@ impl Plan {
 }
 
 struct Script {
-    chat: Chat,
+    talk: Talk,
+    relay: String,
+    files: Files,
     plan: Plan,
     output: Output,
     input: Option<Lines<BufReader<Stdin>>>,
@@ -57,8 +64,11 @@ struct Script {
     /// Those of them that the relay has.
     sent: HashSet<MessageId>,
     failed: Option<Failure>,
+    /// A file could not be fetched.
+    not_saved: bool,
     received: usize,
-    last_incoming: Option<MessageId>,
+    /// The last message with a file, for `/save`.
+    last_file: Option<MessageId>,
     /// Shown and not marked read yet, with their sender.
     shown: Vec<(PhoneNumber, MessageId)>,
     /// The last thing heard of the relay, for the error text.
@@ -75,13 +85,16 @@ pub(super) async fn run(chat: Chat, plan: Plan) -> anyhow::Result<()> {
         output: Output::new(plan.json),
         input: plan.reads_stdin.then(|| BufReader::new(tokio::io::stdin()).lines()),
         deadline: patience.map(|patience| Instant::now() + patience),
-        chat,
+        talk: chat.talk,
+        relay: chat.relay,
+        files: Files::new(chat.files),
         plan,
         unsettled: HashSet::new(),
         sent: HashSet::new(),
         failed: None,
+        not_saved: false,
         received: 0,
-        last_incoming: None,
+        last_file: None,
         shown: Vec::new(),
         down: None,
         connected: false,
@@ -90,25 +103,26 @@ pub(super) async fn run(chat: Chat, plan: Plan) -> anyhow::Result<()> {
     let stop = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
     let outcome = script.work(stop).await;
     script.mark_shown().await;
-    script.chat.consumer.flush(PARTING).await;
-    script.chat.consumer.close().await;
+    script.talk.consumer.flush(PARTING).await;
+    script.talk.consumer.close().await;
     outcome
 }
 
 impl Script {
     async fn work(&mut self, [mut interrupt, mut terminate]: [Signal; 2]) -> anyhow::Result<()> {
         self.tell_unread().await?;
-        for text in std::mem::take(&mut self.plan.send) {
-            self.send(&text).await?;
+        for say in std::mem::take(&mut self.plan.send) {
+            self.say(say).await?;
         }
         while !self.is_done() {
             let deadline = self.deadline.unwrap_or_else(|| Instant::now() + PATIENCE);
             tokio::select! {
-                event = self.chat.consumer.next_event() => match event {
+                event = self.talk.consumer.next_event() => match event {
                     Some(event) => self.event(&event).await?,
                     None => bail!("the conversation ended"),
                 },
                 line = next_line(&mut self.input), if self.unsettled.len() < UNSETTLED => self.line(line?).await?,
+                saved = self.files.next(), if !self.files.is_idle() => self.saved(&saved),
                 () = sleep_until(deadline), if self.deadline.is_some() => return Err(self.timed_out()),
                 _ = interrupt.recv() => return self.interrupted(),
                 _ = terminate.recv() => return self.interrupted(),
@@ -116,6 +130,7 @@ impl Script {
         }
         match self.failed {
             Some(reason) => Err(anyhow!("a message was not sent: {}", super::advice(reason))),
+            None if self.not_saved => Err(anyhow!("a file that arrived could not be saved")),
             None => Ok(()),
         }
     }
@@ -138,7 +153,7 @@ impl Script {
     }
 
     fn is_done(&self) -> bool {
-        if !self.unsettled.is_empty() {
+        if !self.unsettled.is_empty() || !self.files.is_idle() {
             return false;
         }
         match self.plan.wait {
@@ -151,30 +166,33 @@ impl Script {
 
     /// What came in earlier and nobody has seen.
     async fn tell_unread(&mut self) -> anyhow::Result<()> {
-        let unread = self.chat.consumer.history(&self.chat.peer, LOOK_BACK).await?;
+        let unread = self.talk.consumer.history(&self.talk.peer, LOOK_BACK).await?;
         for entry in unread {
+            self.talk.remember(&entry);
             let Direction::Incoming { read } = entry.direction else { continue };
-            self.last_incoming = Some(entry.message_id);
             if read || !self.plan.marks_read || self.plan.wait == Some(self.received) {
+                if show::files(&entry.body).is_some() {
+                    self.last_file = Some(entry.message_id);
+                }
                 continue;
             }
-            let from = self.chat.peer.clone();
-            let event = match entry.said {
-                Said::Reaction { message_id, emoji } => Event::Reaction {
+            let from = self.talk.peer.clone();
+            let event = match entry.body {
+                Body::Reaction { message_id, emoji } => Event::Reaction {
                     from,
                     message_id,
                     emoji,
                     reaction_id: entry.message_id,
                     sent_at_ms: entry.at_ms,
                 },
-                said => Event::Message(Incoming {
+                body => Event::Message(Incoming {
                     from,
                     message_id: entry.message_id,
-                    text: if let Said::Text(text) = said { Some(text) } else { None },
+                    body,
                     sent_at_ms: entry.at_ms,
                     received_at_ms: entry.at_ms,
                     sender_name: entry.sender_name,
-                    context: None,
+                    context: entry.context,
                 }),
             };
             self.note(&event);
@@ -188,7 +206,7 @@ impl Script {
         self.note(event);
         let mut stopped = matches!(event, Event::Stopped { .. });
         while !stopped && !self.is_done() {
-            let Some(Some(event)) = self.chat.consumer.next_event().now_or_never() else {
+            let Some(Some(event)) = self.talk.consumer.next_event().now_or_never() else {
                 break;
             };
             self.note(&event);
@@ -210,10 +228,12 @@ impl Script {
                 self.connected = false;
                 self.down = Some(*reason);
             }
-            Event::Message(message) => self.arrived(&message.from, message.message_id),
-            Event::Reaction { from, reaction_id, .. } => {
+            Event::Message(message) => self.arrived(message),
+            Event::Reaction { from, reaction_id: id, .. }
+            | Event::Edited { from, edit_id: id, .. }
+            | Event::Revoked { from, revoke_id: id, .. } => {
                 self.received += 1;
-                self.shown.push((from.clone(), *reaction_id));
+                self.shown.push((from.clone(), *id));
             }
             Event::Sent { message_id, .. } => self.reached(Stage::Sent, *message_id),
             Event::Receipt { kind, message_ids, .. } => {
@@ -244,12 +264,21 @@ impl Script {
         }
     }
 
-    fn arrived(&mut self, from: &PhoneNumber, message_id: MessageId) {
+    fn arrived(&mut self, message: &Incoming) {
         self.received += 1;
-        if *from == self.chat.peer {
-            self.last_incoming = Some(message_id);
+        self.talk.arrived(message);
+        self.shown.push((message.from.clone(), message.message_id));
+        if let Some(media) = show::files(&message.body) {
+            self.last_file = Some(message.message_id);
+            if self.plan.saves {
+                self.files.fetch(&self.talk.consumer, message.message_id, media, None);
+            }
         }
-        self.shown.push((from.clone(), message_id));
+    }
+
+    fn saved(&mut self, saved: &Saved) {
+        self.output.saved(saved);
+        self.not_saved |= saved.outcome.is_err();
     }
 
     async fn mark_shown(&mut self) {
@@ -263,7 +292,7 @@ impl Script {
             shown = others;
             let ids: Vec<MessageId> = of_peer.into_iter().map(|(_, id)| id).collect();
             // Closed: then they stay unread, and come again next time.
-            let _closed = self.chat.consumer.mark_read(&peer, &ids).await;
+            let _closed = self.talk.consumer.mark_read(&peer, &ids).await;
         }
     }
 
@@ -272,27 +301,41 @@ impl Script {
             self.end_of_input();
             return Ok(());
         };
-        match command::parse(&line) {
+        let line = if self.plan.json {
+            command::parse_json(&line)
+        } else {
+            command::parse(&line)
+        };
+        match line {
             Line::Empty => {}
-            Line::Text(text) => {
-                if let Err(error) = self.send(text).await {
-                    self.output.error(&format!("{error:#}"));
-                }
-            }
-            Line::React { emoji, message_id } => self.react(emoji, message_id).await?,
+            Line::Text(text) => self.say_or_complain(text_to_say(text)).await,
+            Line::Say(say) => self.say_or_complain(*say).await,
             Line::Read(ids) => {
                 let ids = if ids.is_empty() {
                     self.shown.drain(..).map(|(_, id)| id).collect()
                 } else {
                     ids
                 };
-                self.chat.consumer.mark_read(&self.chat.peer, &ids).await?;
+                self.talk.consumer.mark_read(&self.talk.peer, &ids).await?;
             }
+            Line::Played(ids) => {
+                let ids = if ids.is_empty() {
+                    self.last_file.into_iter().collect()
+                } else {
+                    ids
+                };
+                self.talk.consumer.mark_played(&self.talk.peer, &ids).await?;
+            }
+            Line::Save { message_id, path } => self.save(message_id.or(self.last_file), path).await?,
+            Line::Report(reason) => match self.talk.consumer.report_spam(&self.talk.peer, reason).await {
+                Ok(counted) => self.output.reported(self.talk.peer.reveal(), counted),
+                Err(error) => self.output.error(&error.to_string()),
+            },
             Line::Safety => {
-                let number = self.chat.consumer.safety_number(&self.chat.peer).await?;
-                self.output.safety_number(self.chat.peer.reveal(), number.as_deref());
+                let number = self.talk.consumer.safety_number(&self.talk.peer).await?;
+                self.output.safety_number(self.talk.peer.reveal(), number.as_deref());
             }
-            Line::Typing => self.chat.consumer.typing(&self.chat.peer).await?,
+            Line::Typing => self.talk.consumer.typing(&self.talk.peer).await?,
             Line::Help => self.output.error("`waxseal chat --help` lists the commands"),
             Line::Quit => {
                 self.plan.wait = None;
@@ -304,31 +347,45 @@ impl Script {
         Ok(())
     }
 
+    async fn save(&mut self, message_id: Option<MessageId>, path: Option<std::path::PathBuf>) -> anyhow::Result<()> {
+        let body = match message_id {
+            Some(id) => self.talk.body(id).await?,
+            None => None,
+        };
+        match (message_id, body.as_ref().and_then(show::files)) {
+            (Some(id), Some(media)) => {
+                let path = path.map(|path| home(&path));
+                self.files.fetch(&self.talk.consumer, id, media, path);
+            }
+            _ => self.output.error("there is no file to save"),
+        }
+        Ok(())
+    }
+
     fn end_of_input(&mut self) {
         self.input = None;
         self.deadline = self.deadline.or_else(|| Some(Instant::now() + PATIENCE));
     }
 
-    async fn send(&mut self, text: &str) -> anyhow::Result<()> {
-        let message_id = self.chat.consumer.send_text(&self.chat.peer, text.into()).await?;
-        self.unsettled.insert(message_id);
-        self.output.queued(message_id, self.chat.peer.reveal(), Some(text));
-        Ok(())
+    async fn say_or_complain(&mut self, say: Say) {
+        if let Err(error) = self.say(say).await {
+            self.output.error(&format!("{error:#}"));
+        }
     }
 
-    async fn react(&mut self, emoji: &str, message_id: Option<MessageId>) -> anyhow::Result<()> {
-        let Some(target) = message_id.or(self.last_incoming) else {
-            self.output.error("there is no message to react to yet");
-            return Ok(());
-        };
-        let reaction = self.chat.consumer.send_reaction(&self.chat.peer, target, Text::from(emoji)).await?;
-        self.unsettled.insert(reaction);
-        self.output.queued(reaction, self.chat.peer.reveal(), None);
+    async fn say(&mut self, say: Say) -> anyhow::Result<()> {
+        match self.talk.say(say).await? {
+            Said::Sent { id, body } => {
+                self.unsettled.insert(id);
+                self.output.queued(id, self.talk.peer.reveal(), &body);
+            }
+            Said::Shown(message) => self.output.shown(&message),
+        }
         Ok(())
     }
 
     fn timed_out(&self) -> anyhow::Error {
-        let relay = &self.chat.relay;
+        let relay = &self.relay;
         if !self.connected {
             return match self.down {
                 Some(Down::Untrusted) => anyhow!(
@@ -360,6 +417,14 @@ impl Script {
             ),
             None => anyhow!("not done in time; --timeout SECONDS waits longer"),
         }
+    }
+}
+
+/// A text, as it is.
+pub(super) fn text_to_say(text: &str) -> Say {
+    Say {
+        what: What::Text(Text::from(text)),
+        reply_to: None,
     }
 }
 

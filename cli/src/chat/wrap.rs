@@ -94,6 +94,23 @@ pub(super) fn shorten(text: &str, columns: usize) -> String {
     short
 }
 
+/// As much of the end as fits, with an ellipsis if something is left out: of a path, the name says most.
+pub(super) fn shorten_front(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let mut start = text.len();
+    for (at, grapheme) in text.grapheme_indices(true).rev() {
+        used += width(grapheme);
+        if used > columns {
+            break;
+        }
+        start = at;
+    }
+    format!("…{}", &text[start..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +145,7 @@ mod tests {
         assert_eq!(shorten("hello", 5), "hello");
         assert_eq!(shorten("hello there", 6), "hello…");
         assert_eq!(shorten("你好世界", 4), "你…");
+        assert_eq!(shorten_front("a/b/photo.jpg", 10), "…photo.jpg");
+        assert_eq!(shorten_front("short", 5), "short");
     }
 }

@@ -226,6 +226,62 @@ impl Chat {
             .context("waxseal chat does not read")
     }
 
+    /// Types an object: any kind of message, as `docs/reference/chat.md` describes them.
+    ///
+    /// # Errors
+    /// When the process does not read any more.
+    pub fn send(&mut self, object: &serde_json::Value) -> Result<()> {
+        self.say(&object.to_string())
+    }
+
+    /// Types an object that sends a message and returns the id of the message.
+    ///
+    /// # Errors
+    /// When it is refused, or the time is over.
+    pub async fn sent(&mut self, object: &serde_json::Value, deadline: Duration) -> Result<String> {
+        let seen = self.events().len();
+        self.send(object)?;
+        let answered = self.wait_for("queued", deadline, |events| {
+            let mut new = events.iter().skip(seen);
+            new.find(|event| matches!(event.kind, Kind::Queued | Kind::Error)).cloned()
+        });
+        let answer = answered.await?;
+        match answer.id {
+            Some(id) if answer.kind == Kind::Queued => Ok(id),
+            _ => bail!("refused: {}", answer.json["message"]),
+        }
+    }
+
+    /// Waits for so many messages of a type (`image`, `interactive`...) and returns the last of them.
+    ///
+    /// # Errors
+    /// When the time is over.
+    pub async fn wait_for_message(&self, message_type: &str, count: usize, deadline: Duration) -> Result<Event> {
+        self.wait_for(&format!("{count} messages of type {message_type}"), deadline, |events| {
+            let mut of_type = events
+                .iter()
+                .filter(|event| event.kind == Kind::Message && event.message_type() == message_type);
+            of_type.nth(count.checked_sub(1)?).cloned()
+        })
+        .await
+    }
+
+    /// Waits for the file of a message and returns where it is.
+    ///
+    /// # Errors
+    /// When it could not be fetched, or the time is over.
+    pub async fn wait_for_file(&self, message_id: &str, deadline: Duration) -> Result<PathBuf> {
+        let saved = self.wait_for("a file", deadline, |events| {
+            let mut of_message = events.iter().filter(|event| event.id.as_deref() == Some(message_id));
+            of_message.find(|event| matches!(event.kind, Kind::Saved | Kind::NotSaved)).cloned()
+        });
+        let saved = saved.await?;
+        match saved.json["path"].as_str() {
+            Some(path) => Ok(path.into()),
+            None => bail!("not saved: {}", saved.json["message"]),
+        }
+    }
+
     /// Everything it printed so far.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {

@@ -151,7 +151,10 @@ const MIME_TYPES: &[(&str, &str)] = &[
 #[must_use]
 pub fn mime_type_of(path: &Path) -> Option<&'static str> {
     let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-    MIME_TYPES.iter().find(|(known, _)| *known == ending).map(|(_, mime_type)| *mime_type)
+    MIME_TYPES
+        .iter()
+        .find(|(known, _)| *known == ending)
+        .map(|(_, mime_type)| *mime_type)
 }
 
 /// The ending that names of files of this type have.

@@ -194,7 +194,10 @@ impl Download {
             path: path.to_owned(),
             source,
         };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         // Created with mode 0600; removed when dropped.
         let temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
         let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(failed)?);

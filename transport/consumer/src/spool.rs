@@ -91,7 +91,9 @@ impl Spool {
     /// Removes what no message waits for: left behind by a process that ended in between.
     pub(crate) fn sweep(&self, wanted: &HashSet<BlobId>) {
         let wanted: HashSet<PathBuf> = wanted.iter().map(|id| self.path(*id)).collect();
-        let Ok(entries) = std::fs::read_dir(&self.0.directory) else { return };
+        let Ok(entries) = std::fs::read_dir(&self.0.directory) else {
+            return;
+        };
         for entry in entries.flatten() {
             if !wanted.contains(&entry.path()) {
                 let _next_time = std::fs::remove_file(entry.path());

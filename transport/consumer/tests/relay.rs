@@ -13,7 +13,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use common::{Bench, text_of, texts, until};
-use waxseal_consumer::{Body, Consumer, Direction, Error, Event, Failure, MessageId, Options, ReceiptKind, Status, Stop, Text};
+use waxseal_consumer::{
+    Attachment, BlobId, Body, Consumer, Direction, DownloadError, Error, Event, Failure, FileSecret, Media, MediaKind, MessageId, Options,
+    ReceiptKind, Status, Stop, Text,
+};
 use waxseal_protocol::{Account, Client, Credential, proto};
 
 const A: &str = "+15550123";
@@ -428,6 +431,127 @@ async fn many_messages_both_ways_at_once() {
     let ((), (), got_a, got_b) = tokio::join!(talk(&a, &b), talk(&b, &a), texts(&a, MESSAGES), texts(&b, MESSAGES));
     assert_eq!(got_a, wanted);
     assert_eq!(got_b, wanted);
+    a.close().await;
+    b.close().await;
+    bench.stop().await;
+}
+
+/// Content that no two chunks share.
+fn content(bytes: u32) -> Vec<u8> {
+    (0..bytes / 4).flat_map(u32::to_le_bytes).collect()
+}
+
+async fn media_of(consumer: &Consumer) -> (MessageId, Media) {
+    until(consumer, |event| match event {
+        Event::Message(message) => match message.body {
+            Body::Media(media) => Some((message.message_id, media)),
+            _ => None,
+        },
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn files_travel_as_ciphertext_and_arrive_whole() {
+    let bench = Bench::start().await;
+    let (a, b) = (bench.open(A).await, bench.open(B).await);
+    let content = content(1_000_000);
+    let path = bench.state_dir().join("photo.png");
+    std::fs::write(&path, &content).unwrap();
+    let photo = Attachment::from_path(MediaKind::Image, &path).captioned("look");
+    a.send(b.number(), photo, None).await.unwrap();
+    a.send_text(b.number(), "see above".into()).await.unwrap();
+    let (id, media) = media_of(&b).await;
+    assert!(media.mime_type.reveal() == "image/png" && media.size_bytes == 1_000_000 && media.kind == MediaKind::Image);
+    assert!(media.caption.as_ref().unwrap().reveal() == "look" && media.filename.as_ref().unwrap().reveal() == "photo.png");
+    assert_eq!(texts(&b, 1).await, ["see above"]);
+
+    let target = bench.state_dir().join("saved.png");
+    b.download(&media).into_file(&target).await.unwrap();
+    assert!(std::fs::read(&target).unwrap() == content);
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&target.metadata().unwrap()) & 0o777, 0o600);
+    assert!(b.download(&media).into_bytes(1 << 20).await.unwrap().as_slice() == content);
+    let max = 999_999;
+    assert!(matches!(
+        b.download(&media).into_bytes(max).await,
+        Err(DownloadError::TooLarge { max: 999_999 })
+    ));
+    let entry = b.message(a.number(), id).await.unwrap().unwrap();
+    assert!(matches!(entry.body, Body::Media(logged) if logged == media));
+    // Nothing is left on the way out.
+    assert!(a.flush(Duration::from_secs(30)).await);
+    let outgoing = bench.state_dir().join("consumers/15550123/outgoing");
+    common::eventually("the spool is empty", async || std::fs::read_dir(&outgoing).unwrap().count() == 0).await;
+
+    // A message may name the same file again; one that lies about it gets nothing.
+    b.send(a.number(), Body::Media(media.clone()), None).await.unwrap();
+    assert!(media_of(&a).await.1 == media);
+    let mut wrong = media.clone();
+    wrong.sha256[0] ^= 1;
+    let mut other_key = media.clone();
+    other_key.blob.key = FileSecret::new([0; 32]);
+    let mut shorter = media.clone();
+    shorter.size_bytes -= 1;
+    let mut unknown = media.clone();
+    unknown.blob.id = BlobId::new([0; 16]);
+    for lie in [wrong, other_key, shorter] {
+        let outcome = a.download(&lie).into_file(&target.with_extension("lie")).await;
+        assert!(matches!(outcome, Err(DownloadError::NotAuthentic)));
+    }
+    assert!(!target.with_extension("lie").exists());
+    assert!(matches!(a.download(&unknown).into_bytes(1 << 20).await, Err(DownloadError::Gone)));
+    a.close().await;
+    b.close().await;
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_survives_a_restart_before_it_was_sent() {
+    let mut bench = Bench::start().await;
+    let b = bench.open(B).await;
+    until(&b, |event| matches!(event, Event::Connected { .. }).then_some(())).await;
+    bench.pause().await;
+    let a = bench.open(A).await;
+    let content = content(300_000);
+    let file = Attachment::from_bytes(MediaKind::Document, content.clone()).named("a.bin");
+    let id = a.send(b.number(), file, None).await.unwrap();
+    a.send_text(b.number(), "after it".into()).await.unwrap();
+    a.close().await;
+
+    bench.resume().await;
+    let a = bench.open(A).await;
+    until(&a, |event| {
+        matches!(event, Event::Sent { message_id, .. } if message_id == id).then_some(())
+    })
+    .await;
+    let (_, media) = media_of(&b).await;
+    assert!(b.download(&media).into_bytes(1 << 20).await.unwrap().as_slice() == content);
+    assert_eq!(texts(&b, 1).await, ["after it"]);
+    a.close().await;
+    b.close().await;
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn who_stays_offline_gets_and_sends_nothing_until_it_comes_back() {
+    let bench = Bench::start().await;
+    let (a, b) = (bench.open(A).await, bench.open(B).await);
+    a.send_text(b.number(), "one".into()).await.unwrap();
+    assert_eq!(texts(&b, 1).await, ["one"]);
+    b.stay_offline(true).await.unwrap();
+    let waits = b.send_text(a.number(), "from the tunnel".into()).await.unwrap();
+    let sent = a.send_text(b.number(), "two".into()).await.unwrap();
+    until(&a, |event| {
+        matches!(event, Event::Sent { message_id, .. } if message_id == sent).then_some(())
+    })
+    .await;
+    assert!(!b.flush(Duration::from_millis(300)).await);
+    let entry = b.message(a.number(), waits).await.unwrap().unwrap();
+    assert_eq!(entry.direction, Direction::Outgoing(Status::Pending));
+    b.stay_offline(false).await.unwrap();
+    assert_eq!(texts(&b, 1).await, ["two"]);
+    assert_eq!(texts(&a, 1).await, ["from the tunnel"]);
     a.close().await;
     b.close().await;
     bench.stop().await;

@@ -2,7 +2,7 @@
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use waxseal_consumer::{Event, Failure, Incoming, MessageId, PhoneNumber, ReceiptKind, Stop};
+use waxseal_consumer::{Body, Event, Failure, Incoming, MessageId, PhoneNumber, ReceiptKind, Stop};
 
 use super::*;
 
@@ -32,7 +32,7 @@ impl Screen {
         let message = Incoming {
             from: peer(),
             message_id: id(n),
-            text: Some(text.into()),
+            body: text_body(text),
             sent_at_ms: 0,
             received_at_ms: self.now_ms,
             sender_name: Some("Shop".into()),
@@ -43,7 +43,7 @@ impl Screen {
 
     fn says(&mut self, n: u8, text: &str) {
         self.now_ms += MINUTE;
-        self.model.queued(id(n), text, self.now_ms);
+        self.model.queued(id(n), text_body(text), None, self.now_ms);
     }
 
     fn told(&mut self, kind: ReceiptKind, n: u8) {
@@ -82,6 +82,13 @@ impl Screen {
             text.push(line.trim_end().to_owned());
         }
         text
+    }
+}
+
+fn text_body(text: &str) -> Body {
+    Body::Text {
+        body: text.into(),
+        preview_url: false,
     }
 }
 

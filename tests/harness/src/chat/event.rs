@@ -24,6 +24,22 @@ pub enum Kind {
     Delivered,
     /// The business has read our message.
     Read,
+    /// The other side has listened to our message.
+    Played,
+    /// A message was edited.
+    Edited,
+    /// A message was taken back.
+    Revoked,
+    /// The file of a message is here; its `path` says where.
+    Saved,
+    /// The file of a message could not be fetched.
+    NotSaved,
+    /// Something was chosen that sends nothing.
+    Shown,
+    /// The business was reported.
+    Reported,
+    /// Something that was typed cannot be done.
+    Error,
     /// Our message will not arrive.
     Failed,
     /// The business is typing.
@@ -67,6 +83,14 @@ impl Event {
             "sent" => Kind::Sent,
             "delivered" => Kind::Delivered,
             "read" => Kind::Read,
+            "played" => Kind::Played,
+            "edited" => Kind::Edited,
+            "revoked" => Kind::Revoked,
+            "saved" => Kind::Saved,
+            "not_saved" => Kind::NotSaved,
+            "shown" => Kind::Shown,
+            "reported" => Kind::Reported,
+            "error" => Kind::Error,
             "failed" => Kind::Failed,
             "typing" => Kind::Typing,
             "identity_changed" => Kind::IdentityChanged,
@@ -76,6 +100,20 @@ impl Event {
         let id = json["id"].as_str().map(str::to_owned);
         let text = json["text"].as_str().map(str::to_owned);
         Ok(Self { kind, id, text, json })
+    }
+}
+
+impl Event {
+    /// The kind of a message as the Cloud API calls it: `text`, `image`, `interactive`...
+    #[must_use]
+    pub fn message_type(&self) -> &str {
+        self.json["type"].as_str().unwrap_or_default()
+    }
+
+    /// The member of a message that its type names; null of a text.
+    #[must_use]
+    pub fn member(&self) -> &Value {
+        &self.json[self.message_type()]
     }
 }
 

@@ -42,7 +42,9 @@ pub(super) enum Done {
         outcome: Result<(), waxseal_protocol::Error>,
     },
     /// A file of the spool is not there, or not what was put there.
-    Lost { file: WaitingFile },
+    Lost {
+        file: WaitingFile,
+    },
 }
 
 /// What the relay sends.

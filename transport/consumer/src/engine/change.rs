@@ -34,7 +34,9 @@ impl Engine {
         let Some((key, mut row)) = Self::logged(step, peer, outgoing, *message_id)? else {
             return Ok(false);
         };
-        let Ok(logged) = Payload::decode(&row.payload) else { return Ok(false) };
+        let Ok(logged) = Payload::decode(&row.payload) else {
+            return Ok(false);
+        };
         let body = match (&logged.body, &change.body) {
             (Body::Text { preview_url, .. }, Body::Edit { text, caption: false, .. }) => Body::Text {
                 body: text.clone(),

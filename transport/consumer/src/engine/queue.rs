@@ -274,7 +274,13 @@ impl Engine {
     }
 
     /// The relay has a file, or never will: its message goes on, or fails.
-    pub(crate) fn uploaded(&mut self, step: &mut Step, file: &WaitingFile, outcome: Result<(), Failure>, now: SystemTime) -> Result<(), Error> {
+    pub(crate) fn uploaded(
+        &mut self,
+        step: &mut Step,
+        file: &WaitingFile,
+        outcome: Result<(), Failure>,
+        now: SystemTime,
+    ) -> Result<(), Error> {
         let Some(mut row) = step.tx.row::<rows::Outgoing>(&file.key)? else {
             return Ok(());
         };

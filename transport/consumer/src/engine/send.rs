@@ -127,7 +127,13 @@ impl Engine {
     }
 
     /// Marks voice messages played and tells their sender; others, and those played before, are passed over.
-    pub(crate) fn mark_played(&mut self, step: &mut Step, peer: &PhoneNumber, messages: &[MessageId], now: SystemTime) -> Result<(), Error> {
+    pub(crate) fn mark_played(
+        &mut self,
+        step: &mut Step,
+        peer: &PhoneNumber,
+        messages: &[MessageId],
+        now: SystemTime,
+    ) -> Result<(), Error> {
         let mut played = Vec::new();
         for message in messages {
             if let Some((key, mut row)) = Self::logged(step, peer, false, *message)?

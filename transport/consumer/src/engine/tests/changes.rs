@@ -34,7 +34,10 @@ pub(super) fn media(voice: bool) -> Media {
 fn texts_in_log(side: &Side, peer: &PhoneNumber) -> Vec<(String, bool)> {
     let said = |entry: crate::Entry| match entry.body {
         Body::Text { body, .. } => (body.reveal().to_owned(), entry.edited),
-        Body::Media(media) => (media.caption.map_or_else(String::new, |text| text.reveal().to_owned()), entry.edited),
+        Body::Media(media) => (
+            media.caption.map_or_else(String::new, |text| text.reveal().to_owned()),
+            entry.edited,
+        ),
         Body::Revoke { .. } => ("(taken back)".to_owned(), entry.edited),
         _ => ("(something else)".to_owned(), entry.edited),
     };
@@ -57,8 +60,16 @@ async fn edits_and_revocations_change_both_logs() {
     let kinds: Vec<_> = to_b
         .iter()
         .filter_map(|event| match event {
-            Event::Edited { message_id, text, caption, applied: true, .. } => Some((*message_id, text.reveal(), *caption)),
-            Event::Revoked { message_id, applied: true, .. } => Some((*message_id, "", false)),
+            Event::Edited {
+                message_id,
+                text,
+                caption,
+                applied: true,
+                ..
+            } => Some((*message_id, text.reveal(), *caption)),
+            Event::Revoked {
+                message_id, applied: true, ..
+            } => Some((*message_id, "", false)),
             _ => None,
         })
         .collect();
@@ -100,7 +111,13 @@ async fn nobody_changes_what_another_wrote() {
     }
     // A peer whose client does not keep the rules.
     let mut step = b.engine.begin();
-    let forged = Payload::new(at_a.clone(), at_b.clone(), MessageId::new([1; 16]), 0, Body::Revoke { message_id: text });
+    let forged = Payload::new(
+        at_a.clone(),
+        at_b.clone(),
+        MessageId::new([1; 16]),
+        0,
+        Body::Revoke { message_id: text },
+    );
     assert!(!Engine::change_logged(&mut step, &at_a, true, &forged).unwrap());
     drop(step);
     assert_eq!(texts_in_log(&b, &at_a), [("mine".to_owned(), false)]);
@@ -157,7 +174,13 @@ async fn every_kind_arrives_as_it_was_sent() {
     let (_, to_b) = settle(&mut a, &mut b).await;
     let arrived: Vec<&Body> = to_b
         .iter()
-        .filter_map(|event| if let Event::Message(message) = event { Some(&message.body) } else { None })
+        .filter_map(|event| {
+            if let Event::Message(message) = event {
+                Some(&message.body)
+            } else {
+                None
+            }
+        })
         .collect();
     assert!(arrived.len() == bodies.len() && arrived.iter().zip(&bodies).all(|(arrived, sent)| **arrived == *sent));
     for (side, peer) in [(&a, b.number()), (&b, a.number())] {

@@ -58,7 +58,10 @@ async fn messages_keep_their_order_behind_a_file_and_receipts_do_not_wait() {
     let (_, to_b) = settle_with_files(&mut a, &mut b).await;
     assert!(kinds(&to_b).is_empty());
     assert_eq!(receipts(&to_b, ReceiptKind::Read), [incoming]);
-    assert!(a.engine.waited_for().unwrap().is_empty(), "no bundle is fetched for what waits for a file");
+    assert!(
+        a.engine.waited_for().unwrap().is_empty(),
+        "no bundle is fetched for what waits for a file"
+    );
 
     uploaded(&mut a, Ok(())).await;
     let (to_a, to_b) = settle(&mut a, &mut b).await;

@@ -204,10 +204,7 @@ async fn what_cannot_be_sent_is_refused() {
             Err(Error::TextLength { .. })
         ));
     }
-    assert!(matches!(
-        a.engine.send(&mut step, saying(&me, "x"), now),
-        Err(Error::ToOneself)
-    ));
+    assert!(matches!(a.engine.send(&mut step, saying(&me, "x"), now), Err(Error::ToOneself)));
     for _ in 0..MAX_WAITING {
         a.engine.enqueue(&mut step, &b.number(), b"x", None, 0);
     }
