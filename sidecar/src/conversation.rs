@@ -12,6 +12,7 @@
 //! content, consumer numbers or keys reach a log.
 
 pub mod core;
+mod events;
 pub mod id;
 mod inbound;
 mod input;

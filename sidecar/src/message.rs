@@ -263,6 +263,8 @@ pub enum FailureReason {
     NoKeys,
     /// The consumer could not decrypt it, however often it was encrypted anew.
     CouldNotDecrypt,
+    /// Under No Storage: the consumer could not decrypt it, and the hour in which it can be encrypted anew is over.
+    DecryptionWindowOver,
     /// It was not delivered within the retention time.
     Expired,
     /// The transport refused it.

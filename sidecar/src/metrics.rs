@@ -38,6 +38,8 @@ pub struct Metrics {
     pub webhook_attempts: Family<Kind, Counter>,
     /// Webhook events whose window ended before the business took them.
     pub webhooks_given_up: Counter,
+    /// What became of webhook events that were not delivered within their window, or that nobody wanted.
+    pub webhooks_lost: Family<Kind, Counter>,
     /// Stored values that did not open.
     pub unopened: Counter,
     /// Commits of lanes, and how long they took.
@@ -72,6 +74,7 @@ impl Metrics {
             statuses: Family::default(),
             webhook_attempts: Family::default(),
             webhooks_given_up: Counter::default(),
+            webhooks_lost: Family::default(),
             unopened: Counter::default(),
             commit_seconds: waxseal_telemetry::metrics::seconds(),
             accept_seconds: waxseal_telemetry::metrics::seconds(),
@@ -114,6 +117,11 @@ impl Metrics {
             "Webhook events whose retry window ended",
             metrics.webhooks_given_up.clone(),
         );
+        registry.register(
+            "webhook_events_undelivered",
+            "Webhook events that became dead letters, were dropped, or had no subscriber",
+            metrics.webhooks_lost.clone(),
+        );
         registry.register("store_values_unopened", "Stored values that did not open", metrics.unopened.clone());
         registry.register("lane_commit_seconds", "Duration of a lane's commit", metrics.commit_seconds.clone());
         registry.register(
@@ -146,6 +154,9 @@ impl Metrics {
         for (kind, count) in REFUSED.into_iter().zip(counts.refused) {
             add(&self.envelopes_refused, kind, count);
         }
+        add(&self.webhooks_lost, "dead_letter", counts.dead_letters);
+        add(&self.webhooks_lost, "dropped", counts.dropped_events);
+        add(&self.webhooks_lost, "unsubscribed", counts.unsubscribed);
         for (kind, count) in STATUSES.into_iter().zip(counts.statuses) {
             add(&self.statuses, kind, count);
         }

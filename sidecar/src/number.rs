@@ -29,7 +29,7 @@ use crate::{
     config,
     conversation::{
         LANES,
-        core::{Core, Shared},
+        core::{Core, SentTimes, Shared},
         lane::{End, Event, Lane, Outfit},
         names::Names,
     },
@@ -424,6 +424,8 @@ fn shared(config: &config::Number, keys: &Keys, names: Names, metrics: Arc<Metri
             &config.phone_number_id,
             config.surface.media.url_lifetime.min(retention),
         ),
+        subscriptions: RwLock::default(),
+        sent: SentTimes::default(),
         metrics,
     }
 }

@@ -14,5 +14,6 @@ pub mod bsuid;
 pub mod deliver;
 pub mod handshake;
 pub mod line;
+pub mod route;
 pub mod schedule;
 pub mod sign;

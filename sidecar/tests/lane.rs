@@ -29,7 +29,7 @@ use waxseal_protocol::{
 use waxseal_sealing::{BlindIndex, Chain, Class, Hour, Sealer, Tokens};
 use waxseal_sidecar::{
     conversation::{
-        core::{Core, Moment, Shared, SignedKeys},
+        core::{Core, Moment, SentTimes, Shared, SignedKeys},
         id,
         lane::{Emit, End, Event, Lane, Outfit, Post, Poster},
         names::Names,
@@ -176,6 +176,8 @@ impl Bed {
             webhook_window: Duration::from_secs(24 * 60 * 60),
             bodies: Account::new(&facts),
             urls: Urls::new(None, "1", Duration::from_secs(300)),
+            subscriptions: RwLock::default(),
+            sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),
         };
         let mut bed = Self {
@@ -324,10 +326,9 @@ impl Bed {
             to: to.clone(),
             payload: Some(payload.clone()),
             opaque: None,
-            attempt: 0,
-            delivered: false,
             expires_at_ms,
-            read: false,
+            accepted_at_ms: now.ms,
+            ..Kept::default()
         };
         let job = Job {
             message_id: message.as_bytes().to_vec(),

@@ -11,15 +11,15 @@ use std::{
 
 use bytes::Bytes;
 use lru::LruCache;
-use waxseal_content::{EnvelopeId, PhoneNumber, Text};
+use waxseal_content::{EnvelopeId, MessageId, PhoneNumber, Text};
 use waxseal_protocol::proto::Envelope;
 use waxseal_store::{Batch, EntryId, Key};
 
 use super::{id::PeerIndex, plan::Plan, record::About};
 
 pub use super::{
-    input::{Accepted, Announced, Delivery, Input, Loaded, Moment, Taken},
-    shared::{Peer, Shared, SignedKeys, open, open_peer},
+    input::{Accepted, Announced, Delivery, GivenUp, Input, Loaded, Moment, Requeued, Taken},
+    shared::{Peer, SentTimes, Shared, SignedKeys, open, open_peer},
 };
 
 /// Peers kept decoded in memory per lane; about 6 KiB each.
@@ -46,9 +46,12 @@ pub enum Appended {
     Event(Event),
     /// To the queue of accepted messages.
     Job,
+    /// To the queue of dead letters.
+    DeadLetter,
 }
 
 /// A webhook event as the line wants it.
+#[derive(Clone)]
 pub struct Event {
     /// Its consumer.
     pub peer: PeerIndex,
@@ -79,6 +82,7 @@ pub struct Turn {
     pub(super) answered: Vec<EnvelopeId>,
     pub(super) burned: Vec<PeerIndex>,
     pub(super) asked: Vec<PeerIndex>,
+    pub(super) sent: Vec<MessageId>,
     pub(super) now: Moment,
     /// What there is to count once durable.
     pub counts: Counts,
@@ -114,6 +118,12 @@ pub struct Counts {
     pub identity_changes: u64,
     /// Statuses by kind: sent, delivered, read, failed.
     pub statuses: [u64; 4],
+    /// Webhook events that became dead letters.
+    pub dead_letters: u64,
+    /// Webhook events that were dropped when their window ended, because retention ended with it.
+    pub dropped_events: u64,
+    /// Webhook events that were not made, because nothing is subscribed to their field.
+    pub unsubscribed: u64,
 }
 
 /// Indexes of [`Counts::refused`].
@@ -252,6 +262,7 @@ impl Core {
             self.peers.put(index, Cached { peer, expires_at_ms });
         }
         self.burned.extend(turn.burned);
+        self.shared.sent.note(&turn.sent, turn.now.ms);
         for peer in &turn.asked {
             self.retry_budget.spend(peer, turn.now.ms);
         }
@@ -273,6 +284,7 @@ impl Core {
                 }
                 Appended::Event(event) => settled.events.push((*id, event)),
                 Appended::Job => settled.requeued = true,
+                Appended::DeadLetter => {}
             }
         }
         settled

@@ -11,7 +11,7 @@ use waxseal_protocol::proto::Verdict;
 use waxseal_signal::Bundle;
 use waxseal_store::{EntryId, Key};
 
-use super::{id::PeerIndex, record::Job};
+use super::{core::Event, id::PeerIndex, record::Job};
 use crate::message::FailureReason;
 
 /// An envelope of a consumer.
@@ -48,6 +48,26 @@ pub struct Announced {
     pub body: Bytes,
 }
 
+/// A webhook event whose window has ended.
+pub struct GivenUp {
+    /// Its place in the queue of events.
+    pub entry: EntryId,
+    /// The event.
+    pub event: Event,
+    /// How often it was tried, as far as is known.
+    pub attempts: u32,
+    /// Why the last attempt failed, if one is known.
+    pub last_error: String,
+}
+
+/// A dead letter that is to be delivered after all.
+pub struct Requeued {
+    /// Its place in the queue of dead letters.
+    pub entry: EntryId,
+    /// The event.
+    pub event: Event,
+}
+
 /// What has happened since the last turn.
 #[derive(Default)]
 pub struct Input {
@@ -67,6 +87,10 @@ pub struct Input {
     pub lapsed: Vec<EnvelopeId>,
     /// Webhook events that are done with.
     pub finished: Vec<EntryId>,
+    /// Webhook events whose window has ended.
+    pub given_up: Vec<GivenUp>,
+    /// Dead letters that are to be delivered after all, in order.
+    pub requeued: Vec<Requeued>,
     /// What the number itself has to tell the business.
     pub announced: Vec<Announced>,
     /// Accepted messages that cannot be opened any more.
@@ -88,6 +112,8 @@ impl Input {
             && self.expired.is_empty()
             && self.lapsed.is_empty()
             && self.finished.is_empty()
+            && self.given_up.is_empty()
+            && self.requeued.is_empty()
             && self.announced.is_empty()
             && self.unreadable.is_empty()
     }
@@ -111,6 +137,8 @@ impl Input {
             expired: rest(&mut self.expired, taken.expired),
             lapsed: rest(&mut self.lapsed, taken.lapsed),
             finished: rest(&mut self.finished, taken.finished),
+            given_up: rest(&mut self.given_up, taken.given_up),
+            requeued: rest(&mut self.requeued, taken.requeued),
             announced: rest(&mut self.announced, taken.announced),
             unreadable: rest(&mut self.unreadable, taken.unreadable),
             used: HashSet::new(),
@@ -132,6 +160,8 @@ pub struct Taken {
     pub hopeless: usize,
     pub unreadable: usize,
     pub finished: usize,
+    pub given_up: usize,
+    pub requeued: usize,
     pub announced: usize,
 }
 

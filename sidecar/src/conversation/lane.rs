@@ -108,6 +108,10 @@ pub trait Poster: Send + Sync + 'static {
     fn is_ready(&self) -> bool;
     /// Posts one event; the end is reported by sending [`Event::Posted`].
     fn post(&self, entry: EntryId, post: Post, lane: mpsc::Sender<Event>);
+    /// Forgets an event whose window has ended; how often it was tried, and why the last attempt failed, if that is known.
+    fn given_up(&self, _event_id: &[u8; 16]) -> Option<(u32, String)> {
+        None
+    }
 }
 
 /// A webhook event in memory.
@@ -286,14 +290,11 @@ impl Lane {
                 metrics.webhook_attempt(ended == line::Ended::Delivered);
                 match self.line.finished(entry, ended, now_ms(), rand::random()) {
                     Some(line::Verdict::Remove) => self.input.finished.push(entry),
-                    Some(line::Verdict::GiveUp(_)) => {
-                        metrics.webhooks_given_up.inc();
-                        self.input.finished.push(entry);
-                    }
+                    Some(line::Verdict::GiveUp(post)) => self.give_up(entry, post),
                     Some(line::Verdict::Retry) | None => {}
                 }
             }
-            Event::WebhookReady => {}
+            Event::WebhookReady => self.line.endpoint_changed(now_ms()),
             Event::Announce(announced, announcer) => {
                 self.input.announced.push(announced);
                 self.announcers.push_back(announcer);
@@ -304,12 +305,14 @@ impl Lane {
 
     fn wake_at(&self) -> Instant {
         let mut at = self.next_deadline_check;
-        if self.outfit.poster.is_ready() {
-            if let Some(rests) = self.line_rests_until {
-                at = at.min(rests);
-            } else if let Some(wake_ms) = self.line.wake_at_ms() {
-                at = at.min(Instant::now() + Duration::from_millis(wake_ms.saturating_sub(now_ms())));
-            }
+        let line_wakes_ms = match self.outfit.poster.is_ready() {
+            true => self.line.wake_at_ms(),
+            false => self.line.next_end_ms(),
+        };
+        if let Some(rests) = self.line_rests_until {
+            at = at.min(rests);
+        } else if let Some(wake_ms) = line_wakes_ms {
+            at = at.min(Instant::now() + Duration::from_millis(wake_ms.saturating_sub(now_ms())));
         }
         if self.link.is_none() {
             // Nobody can be asked.
@@ -377,6 +380,8 @@ impl Lane {
                         input.hopeless.clear();
                         input.unreadable.clear();
                         input.finished.clear();
+                        input.given_up.clear();
+                        input.requeued.clear();
                         loaded.clear();
                         keys = self.core.needs(&input);
                     }
@@ -416,7 +421,7 @@ impl Lane {
             };
             self.line.offer(entry, now);
         }
-        for id in &input.finished {
+        for id in input.finished.iter().chain(input.given_up.iter().map(|given_up| &given_up.entry)) {
             self.line.removed(*id);
         }
         for announcer in self.announcers.drain(..input.announced.len().min(self.announcers.len())) {

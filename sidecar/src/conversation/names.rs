@@ -70,6 +70,12 @@ impl Names {
         self.namespace.key(&format!("hook:{lane}"))
     }
 
+    /// Queue: events that the business did not take within their window.
+    #[must_use]
+    pub fn dead_letters(&self, lane: u8) -> Key {
+        self.namespace.key(&format!("dead:{lane}"))
+    }
+
     /// Agenda: undelivered messages by the time they expire.
     #[must_use]
     pub fn deadlines(&self, lane: u8) -> Key {

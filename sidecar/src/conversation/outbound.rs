@@ -98,7 +98,7 @@ impl Plan<'_> {
         job.attempt == 0
             || self
                 .kept(message)
-                .is_some_and(|kept| !kept.delivered && kept.attempt == job.attempt)
+                .is_some_and(|kept| !kept.delivered && kept.failed_at_ms == 0 && kept.attempt == job.attempt)
     }
 
     fn park(&mut self, accepted: &Accepted) {

@@ -3,14 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use rand::{RngCore as _, rngs::ThreadRng};
+use rand::rngs::ThreadRng;
 use waxseal_content::{EnvelopeId, MessageId, PhoneNumber};
 use waxseal_sealing::Class;
 use waxseal_store::{Batch, Fence, Key, Op};
-use zeroize::Zeroizing;
 
 use super::{
-    core::{Accepted, Appended, Core, Counts, Event, Input, Loaded, Moment, Peer, Shared, Taken, Turn, Unplanned, open, open_peer},
+    core::{Accepted, Appended, Core, Counts, Input, Loaded, Moment, Peer, Shared, Taken, Turn, Unplanned, open, open_peer},
     id::{self, PeerIndex},
     names::Names,
     record::{self, About, Kept, Kind, PeerRecord},
@@ -25,6 +24,8 @@ const SOFT_LIMIT: usize = 960;
 /// ... and the store refuses one of 4096: one more input, the longest receipt there is (5 operations for each of its 256 messages), still
 /// fits.
 const HARD_LIMIT: usize = 4000;
+/// Bodies of webhook events that one turn moves between queues.
+const EVENT_BYTES: usize = 512 * 1024;
 
 /// A turn being planned: an overlay over [`Core`].
 pub(super) struct Plan<'a> {
@@ -43,6 +44,7 @@ pub(super) struct Plan<'a> {
     pub(super) burned: Vec<PeerIndex>,
     pub(super) missing: HashSet<Key>,
     pub(super) asked: Vec<PeerIndex>,
+    pub(super) sent: Vec<MessageId>,
     pub(super) counts: Counts,
     taken: Taken,
     seal_error: Option<waxseal_sealing::Error>,
@@ -81,6 +83,7 @@ impl<'a> Plan<'a> {
             burned: Vec::new(),
             missing: HashSet::new(),
             asked: Vec::new(),
+            sent: Vec::new(),
             counts: Counts::default(),
             taken: Taken::default(),
             seal_error: None,
@@ -123,12 +126,32 @@ impl<'a> Plan<'a> {
                 return;
             }
             let about = About {
-                made_at_ms: self.now.ms,
                 field: announced.field.clone(),
-                ..About::default()
+                ..self.about(Kind::Notice)
             };
-            self.tell(&id::NOBODY, about, announced.body.to_vec());
+            self.tell(&id::NOBODY, about, announced.body.clone());
             self.taken.announced += 1;
+        }
+        self.take_events(input);
+    }
+
+    fn take_events(&mut self, input: &Input) {
+        let mut bytes = 0;
+        for given_up in &input.given_up {
+            if self.is_full() || bytes > EVENT_BYTES {
+                return;
+            }
+            bytes += given_up.event.body.len();
+            self.bury(given_up);
+            self.taken.given_up += 1;
+        }
+        for requeued in &input.requeued {
+            if self.is_full() || bytes > EVENT_BYTES {
+                return;
+            }
+            bytes += requeued.event.body.len();
+            self.requeue(requeued);
+            self.taken.requeued += 1;
         }
         for entry in &input.finished {
             if self.is_full() {
@@ -260,54 +283,6 @@ impl<'a> Plan<'a> {
         webhook::bsuid::of(&self.shared().user_id_key, number)
     }
 
-    /// Appends a webhook event for a message of a consumer.
-    pub(super) fn event(&mut self, peer: &PeerIndex, body: serde_json::Result<Zeroizing<Vec<u8>>>) {
-        let about = About {
-            made_at_ms: self.now.ms,
-            kind: Kind::Message.into(),
-            ..About::default()
-        };
-        self.event_about(peer, about, body);
-    }
-
-    /// Appends a webhook event.
-    pub(super) fn event_about(&mut self, peer: &PeerIndex, about: About, body: serde_json::Result<Zeroizing<Vec<u8>>>) {
-        match body {
-            Ok(mut body) => self.tell(peer, about, std::mem::take(&mut *body)),
-            // Strings and numbers always serialise.
-            Err(_) => tracing::error!("a webhook body could not be written"),
-        }
-    }
-
-    fn tell(&mut self, peer: &PeerIndex, about: About, body: Vec<u8>) {
-        let mut event_id = [0; 16];
-        self.rng.fill_bytes(&mut event_id);
-        let window = self.shared().webhook_window.min(self.shared().retention);
-        let window_end_ms = self.now.ms + u64::try_from(window.as_millis()).unwrap_or(u64::MAX / 2);
-        let queue = self.names().events(self.core.lane);
-        let stored = record::Event {
-            event_id: event_id.to_vec(),
-            peer: peer.to_vec(),
-            window_end_ms,
-            body,
-            about: Some(about),
-        };
-        if let Some(value) = self.seal(Class::Webhook, &queue, &stored) {
-            self.ops.push(Op::Append {
-                queue,
-                value,
-                ttl: self.shared().retention,
-            });
-            self.appended.push(Appended::Event(Event {
-                peer: *peer,
-                event_id,
-                window_end_ms,
-                body: stored.body.into(),
-                about: stored.about.unwrap_or_default(),
-            }));
-        }
-    }
-
     /// Encrypts what is owed to peers, seals the changed peers and messages, and closes the plan.
     pub(super) fn finish(mut self) -> Result<Turn, Unplanned> {
         if !self.missing.is_empty() {
@@ -365,6 +340,7 @@ impl<'a> Plan<'a> {
             answered: self.answered.into_iter().collect(),
             burned: self.burned,
             asked: self.asked,
+            sent: self.sent,
             now: self.now,
             counts: self.counts,
         })

@@ -31,14 +31,14 @@ pub struct Job {
     pub opaque: Option<String>,
 }
 
-/// What is kept of an outbound message until it is read or expires: enough to encrypt it anew and to report on it.
+/// What is kept of an outbound message until it expires: enough to encrypt it anew and to report on it.
 #[derive(Clone, Message)]
 #[prost(skip_debug)]
 pub struct Kept {
     /// The consumer, E.164.
     #[prost(string, tag = "1")]
     pub to: String,
-    /// The encoded content payload; gone once delivered.
+    /// The encoded content payload; gone once delivered or failed.
     #[prost(bytes = "vec", optional, tag = "2")]
     pub payload: Option<Vec<u8>>,
     /// Echoed in statuses.
@@ -53,9 +53,27 @@ pub struct Kept {
     /// When it is no longer worth delivering, Unix milliseconds.
     #[prost(uint64, tag = "6")]
     pub expires_at_ms: u64,
-    /// Whether the consumer has read it; the record is still there only where content is kept to the end.
+    /// Whether the consumer has read it.
     #[prost(bool, tag = "7")]
     pub read: bool,
+    /// When it was accepted, Unix milliseconds; the other times likewise, 0 for what has not happened or is not known.
+    #[prost(uint64, tag = "8")]
+    pub accepted_at_ms: u64,
+    /// When the relay had it.
+    #[prost(uint64, tag = "9")]
+    pub sent_at_ms: u64,
+    /// When the consumer's device had it.
+    #[prost(uint64, tag = "10")]
+    pub delivered_at_ms: u64,
+    /// When the consumer had read it.
+    #[prost(uint64, tag = "11")]
+    pub read_at_ms: u64,
+    /// When it failed.
+    #[prost(uint64, tag = "12")]
+    pub failed_at_ms: u64,
+    /// Why it failed, in words.
+    #[prost(string, tag = "13")]
+    pub failure: String,
 }
 
 /// An envelope the relay has not accepted yet.
@@ -152,6 +170,24 @@ pub enum Step {
     Read = 3,
     /// It will not arrive.
     Failed = 4,
+}
+
+/// A webhook event that was not delivered within its window.
+#[derive(Clone, Message)]
+#[prost(skip_debug)]
+pub struct DeadLetter {
+    /// The event as it was.
+    #[prost(message, optional, tag = "1")]
+    pub event: Option<Event>,
+    /// When its window ended, Unix milliseconds.
+    #[prost(uint64, tag = "2")]
+    pub died_at_ms: u64,
+    /// How often it was tried, as far as is known.
+    #[prost(uint32, tag = "3")]
+    pub attempts: u32,
+    /// Why the last attempt failed, if one is known.
+    #[prost(string, tag = "4")]
+    pub last_error: String,
 }
 
 /// A consumer.

@@ -2,21 +2,30 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
-use waxseal_content::{PhoneNumber, Text};
+use lru::LruCache;
+use waxseal_content::{MessageId, PhoneNumber, Text};
 use waxseal_sealing::{BlindIndex, Class, Sealer, Tokens};
 use waxseal_signal::{Identity, PrivateRecord};
 use waxseal_store::Key;
 use zeroize::Zeroizing;
 
 use super::{core::Moment, names::Names, record::PeerRecord};
-use crate::{media, metrics::Metrics, webhook};
+use crate::{
+    media,
+    metrics::Metrics,
+    webhook::{self, route::Subscriptions},
+};
 
 /// A message fails aloud this long before its record would expire.
 const GRACE_MS: u64 = 10 * 60 * 1000;
+/// About a megabyte.
+const MAX_SENT_TIMES: usize = 8192;
+/// An event is given up this long before its queue entry would expire, so that it is not lost in silence.
+const GIVE_UP_MS: u64 = 60 * 1000;
 
 /// What the lanes of one number share; fixed while the number runs, but for the signed pre-keys.
 pub struct Shared {
@@ -50,8 +59,44 @@ pub struct Shared {
     pub bodies: webhook::body::Account,
     /// Makes the addresses of files.
     pub urls: media::Urls,
+    /// Which events the business wants.
+    pub subscriptions: RwLock<Subscriptions>,
+    /// When the relay had the last messages.
+    pub sent: SentTimes,
     /// Counts.
     pub metrics: Arc<Metrics>,
+}
+
+/// When the relay had each of the last messages: the record of a message is written when the consumer has it, not before. Bounded; what was
+/// sent by another process is not in it.
+pub struct SentTimes(Mutex<LruCache<MessageId, u64>>);
+
+impl Default for SentTimes {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::unbounded()))
+    }
+}
+
+impl SentTimes {
+    /// Remembers these messages as sent.
+    pub(super) fn note(&self, messages: &[MessageId], at_ms: u64) {
+        if messages.is_empty() {
+            return;
+        }
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for message in messages {
+            times.put(*message, at_ms);
+        }
+        while times.len() > MAX_SENT_TIMES {
+            times.pop_lru();
+        }
+    }
+
+    /// When the relay had this message, in Unix milliseconds.
+    #[must_use]
+    pub fn of(&self, message: MessageId) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).peek(&message).copied()
+    }
 }
 
 /// Signed and last-resort pre-keys by id.
@@ -103,6 +148,34 @@ impl Shared {
     #[must_use]
     pub fn retention_ms(&self) -> u64 {
         u64::try_from(self.retention.as_millis()).unwrap_or(u64::MAX / 4)
+    }
+
+    /// How long before its entry would expire an event that never arrives is given up.
+    fn give_up_ms(&self) -> u64 {
+        GIVE_UP_MS.min(self.retention_ms() / 10)
+    }
+
+    /// When the window of an event that happened at `made_at_ms` ends, if its tries begin now.
+    pub(super) fn window_end_ms(&self, made_at_ms: u64, now: Moment) -> u64 {
+        let window_ms = u64::try_from(self.webhook_window.as_millis()).unwrap_or(u64::MAX / 4);
+        let end_of_retention_ms = made_at_ms.saturating_add(self.retention_ms());
+        (now.ms.saturating_add(window_ms)).min(end_of_retention_ms.saturating_sub(self.give_up_ms()))
+    }
+
+    /// What is left of the retention of an event, if it is worth keeping it for that.
+    pub(super) fn afterlife(&self, made_at_ms: u64, now: Moment) -> Option<Duration> {
+        let left_ms = made_at_ms.saturating_add(self.retention_ms()).saturating_sub(now.ms);
+        (left_ms > 2 * self.give_up_ms()).then(|| Duration::from_millis(left_ms).min(self.retention))
+    }
+
+    /// Whether nothing may outlive an hour, "No Storage".
+    pub(super) fn no_storage(&self) -> bool {
+        self.retention <= Duration::from_secs(60 * 60)
+    }
+
+    /// Whether events of this field are sent to the business.
+    pub(super) fn wants(&self, field: &str) -> bool {
+        self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).wants(field)
     }
 
     /// The private half of a signed pre-key.

@@ -13,7 +13,10 @@ use super::{
     plan::{Keep, Plan},
     record::{About, Kept, Kind, Step},
 };
-use crate::message::{FailureReason, Status, StatusUpdate};
+use crate::{
+    message::{FailureReason, Status, StatusUpdate},
+    webhook,
+};
 
 impl Plan<'_> {
     /// The relay has answered for an envelope.
@@ -63,6 +66,7 @@ impl Plan<'_> {
     /// The relay has an envelope. Only the first one of a message is news: whoever asks for another one has had it.
     fn sent(&mut self, peer: &PeerIndex, envelope: EnvelopeId, waiting: Waiting) {
         if let (message, 0) = id::of_envelope(envelope) {
+            self.sent.push(message);
             self.status(peer, message, &waiting.to, waiting.opaque, Status::Sent);
         }
     }
@@ -74,21 +78,26 @@ impl Plan<'_> {
 
     /// The consumer has got or read a message.
     pub(super) fn receipt(&mut self, peer: &PeerIndex, from: &PhoneNumber, kind: ReceiptKind, message: MessageId) {
-        let Some(kept) = self.kept(message) else { return };
-        if kept.to != from.reveal() {
+        let Some(mut kept) = self.kept(message) else { return };
+        if kept.to != from.reveal() || kept.failed_at_ms > 0 {
             return;
         }
         self.sent_before(peer, message);
+        if kept.sent_at_ms == 0 {
+            let just_now = self.sent.contains(&message).then_some(self.now.ms);
+            kept.sent_at_ms = just_now.or_else(|| self.shared().sent.of(message)).unwrap_or(0);
+        }
+        let payload = if self.shared().keep_content { kept.payload.take() } else { None };
         let opaque = kept.opaque.as_deref().map(Text::from);
         match kind {
             ReceiptKind::Delivered if kept.delivered => {}
             ReceiptKind::Delivered => {
                 self.unschedule(message);
-                let payload = if self.shared().keep_content { kept.payload.clone() } else { None };
                 self.keep(
                     message,
                     Kept {
                         delivered: true,
+                        delivered_at_ms: self.now.ms,
                         payload,
                         ..kept
                     },
@@ -98,18 +107,16 @@ impl Plan<'_> {
             ReceiptKind::Read | ReceiptKind::Played if kept.read => {}
             ReceiptKind::Read | ReceiptKind::Played => {
                 self.unschedule(message);
-                if self.shared().keep_content {
-                    self.keep(
-                        message,
-                        Kept {
-                            delivered: true,
-                            read: true,
-                            ..kept
-                        },
-                    );
-                } else {
-                    self.forget(message);
-                }
+                self.keep(
+                    message,
+                    Kept {
+                        delivered: true,
+                        read: true,
+                        read_at_ms: self.now.ms,
+                        payload,
+                        ..kept
+                    },
+                );
                 self.status(peer, message, from, opaque, Status::Read);
             }
         }
@@ -120,19 +127,36 @@ impl Plan<'_> {
         self.unschedule(message);
         let Some(kept) = self.kept(message) else { return };
         let Ok(to) = PhoneNumber::parse(&kept.to) else { return };
-        if !kept.delivered {
+        if !kept.delivered && kept.failed_at_ms == 0 {
             let peer = self.shared().blind.of(to.reveal());
             for attempt in 0..=RetryReceipt::MAX_ATTEMPTS {
                 self.answer(id::envelope_id(message, attempt));
             }
-            self.fail(&peer, message, &to, kept.opaque.map(Text::new), FailureReason::Expired);
+            // Whoever asked for it again had it, and could not read it.
+            let reason = match kept.attempt {
+                0 => FailureReason::Expired,
+                _ => FailureReason::CouldNotDecrypt,
+            };
+            self.fail(&peer, message, &to, kept.opaque.map(Text::new), reason);
         }
     }
 
     /// A message will not arrive.
     pub(super) fn fail(&mut self, peer: &PeerIndex, message: MessageId, to: &PhoneNumber, opaque: Option<Text>, reason: FailureReason) {
+        let reason = match reason {
+            FailureReason::CouldNotDecrypt if self.shared().no_storage() => FailureReason::DecryptionWindowOver,
+            reason => reason,
+        };
         self.unschedule(message);
-        self.forget(message);
+        if let Some(kept) = self.kept(message) {
+            let failed = Kept {
+                payload: None,
+                failed_at_ms: self.now.ms,
+                failure: webhook::body::details(reason).to_owned(),
+                ..kept
+            };
+            self.keep(message, failed);
+        }
         self.status(peer, message, to, opaque, Status::Failed(reason));
     }
 
@@ -158,11 +182,9 @@ impl Plan<'_> {
             Status::Failed(_) => Step::Failed,
         };
         let about = About {
-            made_at_ms: self.now.ms,
-            kind: Kind::Status.into(),
             message_id: message.as_bytes().to_vec(),
             step: step.into(),
-            ..About::default()
+            ..self.about(Kind::Status)
         };
         let body = self.shared().bodies.status(&update);
         self.event_about(peer, about, body);
@@ -202,9 +224,5 @@ impl Plan<'_> {
                 dirty: true,
             },
         );
-    }
-
-    fn forget(&mut self, message: MessageId) {
-        self.kept.insert(message, Keep { record: None, dirty: true });
     }
 }

@@ -1,10 +1,11 @@
 //! The pure turn under test: a model of the store, of the relay and of consumers' phones, moved by hand, without a runtime and without IO.
 //!
 //! `store`, `relay` and `phone` are the models, `world` puts lanes between them and drives the turns as the actor does. What is promised is
-//! tested in `messages` (both ways), `healing` (sessions that break), `statuses` (what the business is told), `erasure` (what must be gone)
-//! and `rollback` (a store that forgets); `random` mixes everything.
+//! tested in `messages` (both ways), `healing` (sessions that break), `statuses` (what the business is told), `events` (what becomes of what
+//! it does not take), `erasure` (what must be gone) and `rollback` (a store that forgets); `random` mixes everything.
 
 mod erasure;
+mod events;
 mod healing;
 mod messages;
 mod phone;

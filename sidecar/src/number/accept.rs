@@ -64,10 +64,9 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
         to: job.to.clone(),
         payload: Some(job.payload.clone()),
         opaque: job.opaque.clone(),
-        attempt: 0,
-        delivered: false,
         expires_at_ms,
-        read: false,
+        accepted_at_ms: now.ms,
+        ..Kept::default()
     };
     let ttl = shared.retention;
     let names = &shared.names;

@@ -88,8 +88,7 @@ impl Number {
             }
             if let Some((_, sealed)) = self.store.range(&events, EntryId::ZERO, 1).await?.pop() {
                 let event: Option<Event> = core::open(&self.shared, Class::Webhook, &events, &sealed);
-                let window = u64::try_from(self.shared.webhook_window.min(self.shared.retention).as_millis()).unwrap_or(u64::MAX);
-                oldest_ms = older(oldest_ms, event.map(|event| event.window_end_ms.saturating_sub(window)));
+                oldest_ms = older(oldest_ms, event.and_then(|event| event.about).map(|about| about.made_at_ms));
             }
         }
         let sessions = self.store.census(&names.peers()).await?;

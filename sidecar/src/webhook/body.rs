@@ -149,6 +149,10 @@ fn error(reason: FailureReason) -> Error {
             undeliverable,
             "The consumer could not decrypt the message, however often it was encrypted anew.",
         ),
+        FailureReason::DecryptionWindowOver => (
+            (131_036, "Message could not be decrypted in time"),
+            "The consumer could not decrypt the message, and nothing is kept of it to encrypt it anew: this number stores no messages.",
+        ),
         FailureReason::Expired => (
             undeliverable,
             "The message expired: it could not be delivered within the retention time.",
@@ -170,6 +174,11 @@ fn error(reason: FailureReason) -> Error {
         error_data: ErrorData { details },
         href: HREF,
     }
+}
+
+/// Why a message failed, in words.
+pub(crate) fn details(reason: FailureReason) -> &'static str {
+    error(reason).error_data.details
 }
 
 #[derive(Serialize)]

@@ -240,12 +240,8 @@ impl<I: Place, P: Clone> Line<I, P> {
 
     /// What to do now; to be asked until it is `None`.
     pub fn step(&mut self, now_ms: u64) -> Option<Step<I, P>> {
-        if let Some(&(_, tag)) = self.ends.first().filter(|(until_ms, _)| *until_ms <= now_ms) {
-            let held = self.settle(tag, now_ms)?;
-            return Some(Step::GiveUp {
-                id: held.id,
-                payload: held.payload,
-            });
+        if let Some(given_up) = self.overdue(now_ms) {
+            return Some(given_up);
         }
         if self.in_flight.len() >= self.config.concurrency {
             return None;
@@ -266,6 +262,31 @@ impl<I: Place, P: Clone> Line<I, P> {
             number: peer.failures.saturating_add(1),
             payload: head.payload.clone(),
         })
+    }
+
+    /// What of [`Line::step`] there is to do while nothing can be tried: the windows that end.
+    pub fn overdue(&mut self, now_ms: u64) -> Option<Step<I, P>> {
+        let &(_, tag) = self.ends.first().filter(|(until_ms, _)| *until_ms <= now_ms)?;
+        let held = self.settle(tag, now_ms)?;
+        Some(Step::GiveUp {
+            id: held.id,
+            payload: held.payload,
+        })
+    }
+
+    /// Events go to another endpoint from now on: what was learnt about the last one says nothing about it.
+    pub fn endpoint_changed(&mut self, now_ms: u64) {
+        self.breaker = Breaker::new(self.config.probe_backoff);
+        for peer in self.peers.values_mut() {
+            peer.failures = 0;
+        }
+        self.wake_all(now_ms);
+    }
+
+    /// When the next window ends.
+    #[must_use]
+    pub fn next_end_ms(&self) -> Option<u64> {
+        self.ends.first().map(|(until_ms, _)| *until_ms)
     }
 
     /// Tells how an attempt ended. `jitter` is any random number. `None` if there was no such attempt.

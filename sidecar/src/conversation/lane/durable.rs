@@ -210,6 +210,8 @@ impl Lane {
         self.input.hopeless.clear();
         self.input.unreadable.clear();
         self.input.finished.clear();
+        self.input.given_up.clear();
+        self.input.requeued.clear();
         self.input.lapsed.clear();
         self.line = Line::new(LINE);
         self.resend_outbox().await

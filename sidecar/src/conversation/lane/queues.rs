@@ -7,7 +7,7 @@ use waxseal_store::EntryId;
 
 use super::{
     super::{
-        core::{self, Waiting},
+        core::{self, Event, GivenUp, Waiting},
         outbound,
         record::{Event as StoredEvent, Outgoing},
     },
@@ -63,22 +63,25 @@ impl Lane {
     }
 
     pub(super) async fn work_line(&mut self) {
-        if !self.outfit.poster.is_ready() || self.line_rests_until.is_some_and(|until| until > Instant::now()) {
+        if self.line_rests_until.is_some_and(|until| until > Instant::now()) {
             return;
         }
         self.line_rests_until = None;
         loop {
-            while let Some(step) = self.line.step(now_ms()) {
+            // Without an endpoint windows end all the same.
+            let is_ready = self.outfit.poster.is_ready();
+            while let Some(step) = if is_ready {
+                self.line.step(now_ms())
+            } else {
+                self.line.overdue(now_ms())
+            } {
                 match step {
                     line::Step::Attempt { id, payload, .. } => {
                         if let Some(lane) = self.sender.upgrade() {
                             self.outfit.poster.post(id, payload, lane);
                         }
                     }
-                    line::Step::GiveUp { id, .. } => {
-                        self.outfit.shared.metrics.webhooks_given_up.inc();
-                        self.input.finished.push(id);
-                    }
+                    line::Step::GiveUp { id, payload } => self.give_up(id, payload),
                 }
             }
             let Some(after) = self.line.read() else { return };
@@ -104,6 +107,24 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// The window of an event has ended.
+    pub(super) fn give_up(&mut self, entry: EntryId, post: Post) {
+        self.outfit.shared.metrics.webhooks_given_up.inc();
+        let (attempts, last_error) = self.outfit.poster.given_up(&post.event_id).unwrap_or_default();
+        self.input.given_up.push(GivenUp {
+            entry,
+            event: Event {
+                peer: post.peer,
+                event_id: post.event_id,
+                window_end_ms: now_ms(),
+                body: post.body,
+                about: post.about,
+            },
+            attempts,
+            last_error,
+        });
     }
 
     pub(super) async fn check_deadlines(&mut self) {

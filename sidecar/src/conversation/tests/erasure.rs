@@ -44,6 +44,9 @@ fn content_goes_when_it_is_read_before_it_is_delivered() {
     );
     world.settle();
     assert!(world.holding("canary").is_empty());
+    // What is left says when what happened, until the message's retention ends.
+    assert!(world.store.get(&world.shared.names.message(message)).is_some());
+    world.pass(RETENTION);
     assert!(world.store.get(&world.shared.names.message(message)).is_none());
 }
 

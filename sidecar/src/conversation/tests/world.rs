@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{
-        core::{Core, Counts, Input, Moment, Shared, SignedKeys},
+        core::{Core, Counts, Input, Moment, SentTimes, Shared, SignedKeys},
         id::{self, PeerIndex},
         names::Names,
         record::{self, Job, Kept},
@@ -92,6 +92,10 @@ impl World {
     }
 
     pub fn with(phones: usize, keep_content: bool, retention: Duration) -> Self {
+        Self::windowed(phones, keep_content, retention, retention)
+    }
+
+    pub fn windowed(phones: usize, keep_content: bool, retention: Duration, webhook_window: Duration) -> Self {
         // Not the present, so that nothing depends on it; the middle of an hour.
         let now = UNIX_EPOCH + Duration::from_secs(1_800_001_800);
         let mut rng = rand::rng();
@@ -124,9 +128,11 @@ impl World {
             }),
             retention,
             keep_content,
-            webhook_window: retention,
+            webhook_window,
             bodies: Account::new(&facts),
             urls: media::Urls::new(None, "1", Duration::from_secs(300)),
+            subscriptions: RwLock::default(),
+            sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),
         });
         let mut world = Self {
@@ -234,10 +240,9 @@ impl World {
             to: to.reveal().to_owned(),
             payload: Some(payload.clone()),
             opaque: None,
-            attempt: 0,
-            delivered: false,
             expires_at_ms,
-            read: false,
+            accepted_at_ms: now.ms,
+            ..Kept::default()
         };
         let (key, agenda, ttl) = (shared.names.message(message), shared.names.deadlines(lane), shared.retention);
         let ops = vec![

@@ -1,7 +1,7 @@
 //! Bodies of events that are about the number or its account, not about a conversation.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{Account, ascii};
@@ -21,6 +21,39 @@ impl Account {
                 changes: [Change { value, field }],
             }],
         })
+    }
+
+    /// The body that says that a message of a consumer was dropped, because it could not be delivered to the business in time and nothing may be
+    /// kept of it. It names no consumer: nothing of the consumer is kept either.
+    ///
+    /// # Errors
+    /// None in practice: see [`ascii::to_vec`].
+    pub(crate) fn undelivered(&self) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+        ascii::to_vec(&json!({
+            "object": "whatsapp_business_account",
+            "entry": [{
+                "id": self.waba_id,
+                "changes": [{
+                    "value": {
+                        "messaging_product": "whatsapp",
+                        "metadata": {
+                            "display_phone_number": self.display_phone_number,
+                            "phone_number_id": self.phone_number_id,
+                        },
+                        "errors": [{
+                            "code": 131_035,
+                            "title": "Message could not be delivered to the webhook in time",
+                            "message": "Message could not be delivered to the webhook in time",
+                            "error_data": {
+                                "details": "A message of a consumer was dropped: the webhook did not take it within the hour for which this number keeps messages.",
+                            },
+                            "href": super::HREF,
+                        }],
+                    },
+                    "field": "messages",
+                }],
+            }],
+        }))
     }
 }
 
