@@ -109,6 +109,7 @@ impl Running {
         let relay = start_relay(args, state).await?;
         let relay_url = format!("http://{}", relay.addr());
         let config = business::Wiring {
+            rules: &args.rules,
             state,
             secrets,
             relay_url: &relay_url,

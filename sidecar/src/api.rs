@@ -14,6 +14,7 @@ mod error;
 mod graph;
 mod idempotency;
 mod json;
+mod limits;
 mod node;
 mod recipient;
 mod route;
@@ -46,7 +47,14 @@ use self::{
     route::Route,
     send::Command,
 };
-use crate::{message::Engine, number::Number};
+use crate::{
+    limits::{
+        Clock,
+        calls::{Calls, Usage},
+    },
+    message::Engine,
+    number::Number,
+};
 
 pub use self::{
     answer::{Body, Response},
@@ -114,6 +122,8 @@ pub struct Api<E> {
     everyone: Everyone,
     source: Bytes,
     limits: Limits,
+    calls: Calls,
+    clock: Clock,
     /// What happened since the start.
     pub counters: Counters,
 }
@@ -132,6 +142,8 @@ impl<E: Engine> Api<E> {
             everyone: Everyone::default(),
             source: source.to_string().into(),
             limits,
+            calls: Calls::default(),
+            clock: Clock::system(),
             counters: Counters::default(),
         }
     }
@@ -178,8 +190,10 @@ impl<E: Engine> Api<E> {
             }
             (Route::Node(id), &(Method::GET | Method::HEAD)) if self.numbers.contains_key(id) => {
                 let engine = self.authorize(parts, id)?;
+                let usage = self.count(engine.number().map(Target::Phone).as_ref(), None)?;
                 let fields = query(&parts.uri, "fields")?;
-                Ok(json(StatusCode::OK, node::read(&engine.facts(), fields.as_deref())?))
+                let response = json(StatusCode::OK, node::read(&engine.facts(), fields.as_deref())?);
+                Ok(with_usage(response, usage.as_ref()))
             }
             (Route::Source, &(Method::GET | Method::HEAD)) => Ok(json(StatusCode::OK, self.source.clone())),
             (Route::Messages(id), method) => {
@@ -188,7 +202,10 @@ impl<E: Engine> Api<E> {
             }
             (Route::Node(id) | Route::Edge(id), _) => {
                 let target = self.target(parts, id)?;
-                graph::answer(target, &mut self.call(parts, body)?).await
+                let mut call = self.call(parts, body)?;
+                let usage = self.count(Some(&target), call.edge())?;
+                let response = graph::answer(target, &mut call).await?;
+                Ok(with_usage(response, usage.as_ref()))
             }
             (Route::Word(word), _) => {
                 let numbers = self.numbers.values().filter_map(|served| served.engine.number()).collect();
@@ -242,6 +259,26 @@ impl<E: Engine> Api<E> {
         }
     }
 
+    /// Counts a management call where they are limited. Messages and media are none.
+    fn count(&self, target: Option<&Target<'_>>, edge: Option<&str>) -> Result<Option<(String, Usage)>, GraphError> {
+        let (numbers, of_app) = match target {
+            Some(Target::Phone(number)) if edge != Some("media") => (std::slice::from_ref(number), false),
+            Some(Target::Account(numbers)) => (numbers.as_slice(), false),
+            Some(Target::App(numbers)) => (numbers.as_slice(), true),
+            Some(Target::Phone(_) | Target::Object(..) | Target::Word(..)) | None => return Ok(None),
+        };
+        let Some(limited) = numbers.iter().find(|number| number.limits_calls()) else {
+            return Ok(None);
+        };
+        let facts = limited.facts();
+        let is_active = numbers.iter().any(|number| number.is_linked());
+        let usage = self.calls.call(&facts.app_id, &facts.waba_id, is_active, self.clock.now_us());
+        match usage.retry_after_us {
+            Some(_) => Err(GraphError::too_many_calls(of_app, &usage)),
+            None => Ok(Some((facts.waba_id, usage))),
+        }
+    }
+
     fn call<'a, B: HttpBody<Data = Bytes> + Send + Unpin + 'static>(
         &self,
         parts: &'a http::request::Parts,
@@ -279,7 +316,9 @@ impl<E: Engine> Api<E> {
                 let head = send::accepted_head(&input, &message.to);
                 let accepted = engine.send(*message).await?;
                 self.counters.accepted.fetch_add(1, Relaxed);
-                Ok(json(StatusCode::OK, send::accepted(head, &accepted.wamid)))
+                let mut response = json(StatusCode::OK, send::accepted(head, &accepted.wamid));
+                limits::of_message(response.headers_mut(), &accepted.quota);
+                Ok(response)
             }
             Command::MarkRead { message, typing } => {
                 drop(body);
@@ -289,6 +328,13 @@ impl<E: Engine> Api<E> {
             }
         }
     }
+}
+
+fn with_usage(mut response: Response, usage: Option<&(String, Usage)>) -> Response {
+    if let Some((account, usage)) = usage {
+        limits::of_call(response.headers_mut(), account, usage);
+    }
+    response
 }
 
 fn versioned(mut response: Response, version: Option<&str>) -> Response {

@@ -11,7 +11,10 @@ pub mod country;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use waxseal_content::{PhoneNumber, Text};
 
-use crate::number::Number;
+use crate::{
+    limits::{self, Quota},
+    number::Number,
+};
 
 /// The id of one message as the business sees it: `wamid.` and an opaque base64url token, at most 128 characters.
 ///
@@ -115,6 +118,8 @@ pub struct IdempotencyKey {
 pub struct Accepted {
     /// Its id.
     pub wamid: Wamid,
+    /// What is left of the limits.
+    pub quota: Quota,
 }
 
 /// Why a request was not accepted. Nothing was written, or (`Unavailable`) it is not known whether it was.
@@ -132,6 +137,9 @@ pub enum Refusal {
     /// The idempotency key was used for another request.
     #[error("idempotency key used for another request")]
     IdempotencyMismatch,
+    /// A limit stands in the way.
+    #[error("a limit of messages is reached")]
+    Limited(limits::Refused),
     /// The recipient is the business number itself.
     #[error("recipient is the sender")]
     ToSelf,

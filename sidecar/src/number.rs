@@ -34,6 +34,7 @@ use crate::{
         names::Names,
     },
     custody::{self, Custody, Keys},
+    limits::{Clock, Limiter},
     media::{self, Shelf, Urls},
     message::{Accepted, Engine, NumberFacts, Outbound, Refusal, Wamid},
     metrics::Metrics,
@@ -101,6 +102,8 @@ pub struct Number {
     /// Held while pre-keys are made and published.
     publishing: tokio::sync::Mutex<()>,
     book: Book,
+    limiter: Arc<Limiter>,
+    rules: config::Rules,
     cores: Arc<Semaphore>,
     stop: CancellationToken,
 }
@@ -185,6 +188,7 @@ impl Number {
         let hooks = hooks::Hooks::new(config.webhook.as_ref(), config.app_secret.reveal(), now)?;
         let epoch = custody.keys().epoch;
 
+        let limiter = Arc::new(Limiter::new(&config.surface.rules, Clock::system()));
         let mut lanes = Vec::new();
         let mut actors = Vec::new();
         for (lane, claim) in (0..LANES).zip(claims) {
@@ -206,6 +210,7 @@ impl Number {
                 cores: Arc::clone(&surroundings.cores),
                 wake: Arc::clone(&wake),
                 waiting: Arc::clone(&waiting),
+                limiter: Arc::clone(&limiter),
                 stop: surroundings.stop.clone(),
             };
             actors.push(Lane::new(outfit, core, inbox, events.downgrade()));
@@ -226,6 +231,8 @@ impl Number {
             lost: AtomicBool::new(lost),
             publishing: tokio::sync::Mutex::new(()),
             book,
+            limiter,
+            rules: config.surface.rules,
             cores: Arc::clone(&surroundings.cores),
             stop: surroundings.stop.clone(),
         });
@@ -296,6 +303,12 @@ impl Number {
     #[must_use]
     pub fn webhook(&self) -> Option<WebhookState> {
         self.hooks.state()
+    }
+
+    /// Whether management calls for it are limited.
+    #[must_use]
+    pub(crate) const fn limits_calls(&self) -> bool {
+        self.rules.call_limits
     }
 
     /// What the business has said of itself through the API.

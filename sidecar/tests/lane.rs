@@ -28,6 +28,7 @@ use waxseal_protocol::{
 };
 use waxseal_sealing::{BlindIndex, Chain, Class, Hour, Sealer, Tokens};
 use waxseal_sidecar::{
+    config::{OverLimit, Rules},
     conversation::{
         core::{Core, Moment, SentTimes, Shared, SignedKeys},
         id,
@@ -35,6 +36,7 @@ use waxseal_sidecar::{
         names::Names,
         record::{self, Job, Kept},
     },
+    limits::{Clock, Limiter, pair},
     media::Urls,
     message::NumberFacts,
     metrics::Metrics,
@@ -133,6 +135,7 @@ struct Bed {
     store: Store,
     directory: Arc<Directory>,
     business: Arc<Business>,
+    limiter: Arc<Limiter>,
     running: Option<Running>,
     /// Every body that left, by envelope id: the same id must always carry the same bytes.
     bodies: BTreeMap<EnvelopeId, Bytes>,
@@ -185,6 +188,7 @@ impl Bed {
             store,
             directory: Arc::default(),
             business: Arc::default(),
+            limiter: Arc::new(Limiter::new(&Rules::default(), Clock::manual())),
             running: None,
             bodies: BTreeMap::new(),
         };
@@ -224,6 +228,7 @@ impl Bed {
             cores: Arc::new(Semaphore::new(2)),
             wake: Arc::clone(&wake),
             waiting: Arc::default(),
+            limiter: Arc::clone(&self.limiter),
             stop: stop.clone(),
         };
         let core = Core::new(Arc::clone(&self.shared), LANE, claim.epoch, claim.seq);
@@ -608,4 +613,80 @@ async fn what_a_store_has_forgotten_is_put_back() {
         assert_eq!(bed.statuses(&consumer, envelope), ["sent"]);
     }
     assert_eq!(bed.shared.metrics.rollbacks.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_above_a_limit_waits_for_its_turn_and_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bed = Bed::embedded(folder.path()).await;
+    let clock = Clock::manual();
+    let rules = Rules {
+        throughput_per_second: 0,
+        pair_limit: true,
+        over_limit: OverLimit::Queue,
+        ..Rules::default()
+    };
+    bed.stop().await;
+    bed.limiter = Arc::new(Limiter::new(&rules, clock.clone()));
+    bed.start().await;
+    let (ada, bob) = (bed.consumer(true), bed.consumer(true));
+    let mut waiting = Vec::new();
+    // More than is kept in memory for one consumer.
+    for number in 0..200 {
+        waiting.push(bed.send(&ada, &format!("{number}")).await);
+    }
+    let burst = pair::BURST as usize;
+    assert_eq!(bed.submitted(burst).await, waiting[..burst]);
+    let other = bed.send(&bob, "hello").await;
+    assert_eq!(bed.submitted(1).await, [other], "one consumer's limit is not another's");
+    let mut others = vec![other];
+    clock.turn_us(pair::EACH_US * u64::from(pair::BURST) - 1);
+    bed.running.as_ref().unwrap().wake.notify_one();
+    let other = bed.send(&bob, "again").await;
+    assert_eq!(bed.submitted(1).await, [other], "not yet");
+    clock.turn_us(1);
+    bed.running.as_ref().unwrap().wake.notify_one();
+    assert_eq!(bed.submitted(burst).await, waiting[burst..2 * burst]);
+    others.push(other);
+    bed.answer(&others).await;
+    bed.answer(&waiting[..2 * burst]).await;
+    while bed.length(bed.shared.names.outbox(LANE)).await > 0 {
+        tokio::task::yield_now().await;
+    }
+    // Whoever starts anew has a full quota; the rest is there, in order.
+    bed.stop().await;
+    bed.limiter = Arc::new(Limiter::new(&Rules::default(), clock));
+    bed.start().await;
+    assert_eq!(bed.submitted(200 - 2 * burst).await, waiting[2 * burst..]);
+    bed.answer(&waiting[2 * burst..]).await;
+    bed.at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_sends_no_faster_than_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bed = Bed::embedded(folder.path()).await;
+    let clock = Clock::manual();
+    let rules = Rules {
+        throughput_per_second: 10,
+        over_limit: OverLimit::Queue,
+        ..Rules::default()
+    };
+    bed.stop().await;
+    bed.limiter = Arc::new(Limiter::new(&rules, clock.clone()));
+    bed.start().await;
+    let consumers = [bed.consumer(true), bed.consumer(true), bed.consumer(false)];
+    let mut waiting = Vec::new();
+    for number in 0..30 {
+        waiting.push(bed.send(&consumers[number % 2], &format!("{number}")).await);
+    }
+    assert_eq!(bed.submitted(10).await.len(), 10);
+    for _ in 0..20 {
+        // One for each tenth of a second.
+        clock.turn_us(100_000);
+        bed.running.as_ref().unwrap().wake.notify_one();
+        assert_eq!(bed.submitted(1).await.len(), 1);
+    }
+    bed.answer(&waiting).await;
+    bed.at_rest().await;
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use waxseal_sidecar::api::tls::Certificate;
+use waxseal_sidecar::{
+    api::tls::Certificate,
+    config::{OverLimit, Rules},
+};
 use zeroize::Zeroizing;
 
 use crate::state_dir;
@@ -86,9 +89,58 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
+
     /// What `GET /source` answers: where the source of this build is. Set it when you run a changed Waxseal for others (AGPL section 13).
     #[arg(long, value_name = "URL", env = "WAXSEAL_SOURCE_URL", default_value = SOURCE_URL, value_parser = http_url)]
     pub(crate) source_url: String,
+}
+
+/// Limits and rules of conversations.
+#[derive(clap::Args, Clone, Default)]
+pub(crate) struct RuleArgs {
+    /// Messages a second of each number, both ways together, above which they are refused; 0 for no limit [default: as declared, or 80].
+    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub(crate) throughput: Option<u32>,
+
+    /// Hold to further rules of the Cloud API; those that numbers from YAML declare hold anyway.
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub(crate) rules: Vec<Rule>,
+}
+
+impl RuleArgs {
+    /// What was declared, with what the command line says.
+    pub(crate) fn apply(&self, mut declared: Rules) -> Rules {
+        if let Some(throughput) = self.throughput {
+            declared.throughput_per_second = throughput;
+        }
+        for rule in &self.rules {
+            match rule {
+                Rule::Window => declared.conversation_window = true,
+                Rule::Pair => declared.pair_limit = true,
+                Rule::Calls => declared.call_limits = true,
+                Rule::Quality => declared.quality = true,
+                Rule::Queue => declared.over_limit = OverLimit::Queue,
+            }
+        }
+        declared
+    }
+}
+
+/// A rule of the Cloud API that a laptop does without.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Rule {
+    /// Only templates reach a consumer who has not written for 24 hours.
+    Window,
+    /// One message in 6 seconds to one consumer, 45 at once.
+    Pair,
+    /// Management calls: 200 an hour, 5,000 once the number is active.
+    Calls,
+    /// Quality and messaging limits follow what consumers report.
+    Quality,
+    /// Messages above a limit wait instead of being refused.
+    Queue,
 }
 
 /// Where the source of an unchanged build is (AGPL section 13).
@@ -166,6 +218,26 @@ mod tests {
         assert!(refused("--listen 8080").contains("--listen"));
         assert!(refused("--tls-certificate a.pem").contains("--tls-key"));
         assert!(refused("--ephemeral --state-dir x").contains("cannot be used with"));
+    }
+
+    #[test]
+    fn rules_come_on_top_of_what_is_declared() {
+        let args = parse("--throughput 0 --rules window,queue").unwrap_or_else(|error| panic!("{error}"));
+        let rules = args.rules.apply(Rules {
+            pair_limit: true,
+            ..Rules::default()
+        });
+        let expected = Rules {
+            throughput_per_second: 0,
+            conversation_window: true,
+            pair_limit: true,
+            over_limit: OverLimit::Queue,
+            ..Rules::default()
+        };
+        assert_eq!(rules, expected);
+        let declared = Rules::default();
+        assert_eq!(parse("").unwrap_or_else(|error| panic!("{error}")).rules.apply(declared), declared);
+        assert!(parse("--rules all").is_err());
     }
 
     #[test]

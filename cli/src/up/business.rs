@@ -17,7 +17,7 @@ use waxseal_sidecar::{
 use waxseal_store::Durability;
 use zeroize::Zeroizing;
 
-use super::secrets::LocalSecrets;
+use super::{args::RuleArgs, secrets::LocalSecrets};
 use crate::{
     endpoints::{Endpoints, Number},
     state_dir::StateDir,
@@ -63,6 +63,8 @@ pub(super) struct Target {
 
 /// What declared numbers do not know: files, addresses, and what the command line says.
 pub(super) struct Wiring<'a> {
+    /// From the command line; on top of what is declared.
+    pub(super) rules: &'a RuleArgs,
     pub(super) state: &'a StateDir,
     pub(super) secrets: &'a LocalSecrets,
     pub(super) relay_url: &'a str,
@@ -153,10 +155,10 @@ impl Wiring<'_> {
             },
             custody: CustodyLocation::File(self.state.custody_file(&number.phone_number_id)),
             surface: config::Surface {
-                rules: config::Rules {
+                rules: self.rules.apply(config::Rules {
                     throughput_per_second: number.throughput_messages_per_second,
                     ..config::Rules::default()
-                },
+                }),
                 ..config::Surface::default()
             },
         })
@@ -215,7 +217,9 @@ mod tests {
     fn the_command_line_wins_over_the_declaration_and_the_receiver_comes_last() {
         let folder = tempfile::tempdir().unwrap();
         let (state, secrets) = (StateDir::open(folder.path()).unwrap(), fixed());
+        let rules = RuleArgs::default();
         let wiring = |webhook, receiver| Wiring {
+            rules: &rules,
             state: &state,
             secrets: &secrets,
             relay_url: "http://r",

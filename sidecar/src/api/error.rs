@@ -11,7 +11,11 @@ use rand::RngCore;
 use serde::Serialize;
 
 use super::Response;
-use crate::{book, message::Refusal};
+use crate::{
+    book,
+    limits::{self, calls::Usage},
+    message::Refusal,
+};
 
 /// One refusal, as it will be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,10 +135,47 @@ impl GraphError {
         error
     }
 
+    /// 130429 or 131056: a limit of messages, and when to try again.
+    fn limited(limit: limits::Refused) -> Self {
+        let mut error = match limit {
+            limits::Refused::Throughput(_) => Self::new(StatusCode::BAD_REQUEST, 130_429, "(#130429) Rate limit hit")
+                .details("This phone number sends and receives as many messages a second as it may."),
+            limits::Refused::Pair(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                131_056,
+                "(#131056) (Business Account, Consumer Account) pair rate limit hit",
+            )
+            .details("Too many messages from this phone number to this recipient in a short time: one in 6 seconds, 45 at once."),
+        };
+        error.transient = true;
+        error.retry_after_s = Some(seconds(limit.wait_us()));
+        error
+    }
+
+    /// 4 (an app's) or 80007 (an account's): too many management calls, and when to try again.
+    pub(super) fn too_many_calls(of_app: bool, usage: &Usage) -> Self {
+        let mut error = match of_app {
+            true => Self::new(StatusCode::BAD_REQUEST, 4, "(#4) Application request limit reached"),
+            false => Self::new(StatusCode::BAD_REQUEST, 80_007, "(#80007) Rate limit issues"),
+        }
+        .details(format!(
+            "More than {} management calls in an hour for this app and account.",
+            usage.limit
+        ));
+        error.transient = true;
+        error.retry_after_s = usage.retry_after_us.map(seconds);
+        error
+    }
+
     /// 2500: no such path.
     pub(super) fn unknown_path() -> Self {
         Self::new(StatusCode::BAD_REQUEST, 2500, "Unknown path components")
     }
+}
+
+/// Whole seconds after which so much time has passed.
+pub(super) fn seconds(time_us: u64) -> u32 {
+    u32::try_from(time_us.div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
 macro_rules! unsupported {
@@ -169,6 +210,7 @@ impl From<Refusal> for GraphError {
                 error.retry_after_s = Some(1);
                 error
             }
+            Refusal::Limited(limit) => Self::limited(limit),
             Refusal::IdempotencyMismatch => {
                 let mut error = Self::invalid("The Idempotency-Key was used before for a request that says something else.");
                 error.status = StatusCode::CONFLICT;
@@ -314,6 +356,8 @@ mod tests {
             (Refusal::ToSelf, 400, 131_021),
             (Refusal::NotRegistered, 400, 133_010),
             (Refusal::Internal, 500, 131_000),
+            (Refusal::Limited(limits::Refused::Throughput(1)), 400, 130_429),
+            (Refusal::Limited(limits::Refused::Pair(1)), 400, 131_056),
         ] {
             let error = GraphError::from(refusal);
             assert_eq!((error.status.as_u16(), error.code), (status, code), "{refusal:?}");

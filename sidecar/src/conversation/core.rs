@@ -108,6 +108,8 @@ pub struct Counts {
     pub encrypted: u64,
     /// Messages decrypted.
     pub decrypted: u64,
+    /// Messages of consumers that the business is told of.
+    pub received: u64,
     /// Envelopes that could not be used, by cause: duplicate, malformed, undecryptable, misaddressed.
     pub refused: [u64; 4],
     /// Retry receipts written.

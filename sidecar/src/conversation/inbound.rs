@@ -303,6 +303,7 @@ impl Plan<'_> {
             draft.peer.name.clone_from(&payload.sender_name);
         }
         draft.arrived.push(payload.message_id);
+        self.counts.received += 1;
         let bytes = self.shared().bodies.message(&message);
         self.event(&peer, bytes);
     }

@@ -28,6 +28,7 @@ use super::{
     record::About,
 };
 use crate::{
+    limits::Limiter,
     transport::Transport,
     webhook::{
         line::{self, Line, PeerTag},
@@ -37,9 +38,11 @@ use crate::{
 
 mod durable;
 mod jobs;
+mod pace;
 mod queues;
 
 use durable::Tail;
+use pace::Pace;
 
 /// How much of each kind one turn takes.
 const DELIVERIES_PER_TURN: usize = 64;
@@ -143,6 +146,8 @@ pub struct Outfit {
     pub wake: Arc<Notify>,
     /// About how many accepted messages wait; accepting counts up, reading the queue to its end sets it right.
     pub waiting: Arc<AtomicU64>,
+    /// When what was accepted may leave.
+    pub limiter: Arc<Limiter>,
     /// Told to stop.
     pub stop: CancellationToken,
 }
@@ -170,6 +175,7 @@ pub struct Lane {
     job_cursor: EntryId,
     more_jobs: bool,
     parked: HashMap<PeerIndex, Parked>,
+    pace: Pace,
     bad_bundles: HashMap<PeerIndex, u32>,
     /// Who waits for what is in [`Input::announced`], in the same order.
     announcers: VecDeque<oneshot::Sender<()>>,
@@ -207,6 +213,7 @@ impl Lane {
             job_cursor: EntryId::ZERO,
             more_jobs: true,
             parked: HashMap::new(),
+            pace: Pace::default(),
             bad_bundles: HashMap::new(),
             announcers: VecDeque::new(),
             line: Line::new(LINE),
@@ -234,7 +241,7 @@ impl Lane {
         self.work_line().await;
         self.check_deadlines().await;
         self.ask_again();
-        if self.input.is_empty() && (self.link.is_none() || self.jobs.is_empty()) {
+        if self.input.is_empty() && !self.can_refill() && (self.link.is_none() || !self.has_jobs()) {
             let stop = self.outfit.stop.clone();
             let wake = Arc::clone(&self.outfit.wake);
             let rest_until = self.wake_at();
@@ -318,13 +325,13 @@ impl Lane {
             // Nobody can be asked.
             return at;
         }
+        let at = self.paced_until().into_iter().fold(at, Instant::min);
         self.parked.values().filter_map(|parked| parked.ask_at).fold(at, Instant::min)
     }
 
     async fn turn(&mut self) -> Result<(), End> {
         if self.link.is_some() {
-            let count = self.jobs.len().min(JOBS_PER_TURN);
-            self.input.jobs.extend(self.jobs.drain(..count));
+            self.take_jobs();
         }
         if self.input.is_empty() {
             return Ok(());
@@ -437,12 +444,14 @@ impl Lane {
                 self.bad_bundles.remove(peer);
             }
         }
+        self.pace.has_paid(settled.parked.iter().chain(&rest.jobs));
         for accepted in std::mem::take(&mut rest.jobs).into_iter().rev() {
             self.jobs.push_front(accepted);
         }
         rest.lapsed.append(&mut self.input.lapsed);
         self.input = rest;
         self.park(settled.parked);
+        self.outfit.limiter.received(settled.counts.received);
         self.outfit.shared.metrics.count(&settled.counts);
     }
 }

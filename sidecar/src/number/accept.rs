@@ -14,6 +14,7 @@ use crate::{
         id::{self, PeerIndex},
         record::{self, Answer, Job, Kept},
     },
+    limits::Quota,
     message::{Accepted, IdempotencyKey, Outbound, OutboundBody, Refusal, Wamid},
 };
 
@@ -47,6 +48,8 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
             emoji,
         },
     };
+    // The last thing that can be refused before something is written, so that only what is sent counts.
+    let quota = number.limiter.accept(&peer).map_err(Refusal::Limited)?;
     let payload = Payload::new(shared.number.clone(), message.to.clone(), message_id, now.ms, body)
         .named(Some(shared.display_name.clone()))
         .in_context(context);
@@ -115,7 +118,7 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
         Ok(Outcome::Applied { .. } | Outcome::AlreadyApplied) => {
             handle.waiting.fetch_add(1, Ordering::Relaxed);
             handle.wake.notify_one();
-            Ok(Accepted { wamid })
+            Ok(Accepted { wamid, quota })
         }
         Ok(Outcome::Exists(_)) => match message.idempotency_key {
             Some(idempotency) => answered_before(number, &mark, &idempotency).await,
@@ -135,7 +138,10 @@ async fn answered_before(number: &Number, key: &Key, idempotency: &IdempotencyKe
         return Err(Refusal::IdempotencyMismatch);
     }
     Wamid::parse(&answer.wamid)
-        .map(|wamid| Accepted { wamid })
+        .map(|wamid| Accepted {
+            wamid,
+            quota: Quota::default(),
+        })
         .map_err(|_| Refusal::Internal)
 }
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use tokio::sync::Semaphore;
-use waxseal_sidecar::message::{Accepted, Engine, IdempotencyKey, NumberFacts, Outbound, OutboundBody, Refusal, Wamid};
+use waxseal_sidecar::{
+    limits::Quota,
+    message::{Accepted, Engine, IdempotencyKey, NumberFacts, Outbound, OutboundBody, Refusal, Wamid},
+};
 
 /// What a number was asked for, in words.
 #[derive(Default)]
@@ -73,14 +76,20 @@ impl Engine for Fake {
             if known.fingerprint != key.fingerprint {
                 return Err(Refusal::IdempotencyMismatch);
             }
-            return Ok(Accepted { wamid: wamid.clone() });
+            return Ok(Accepted {
+                wamid: wamid.clone(),
+                quota: Quota::default(),
+            });
         }
         let what = match &message.body {
             OutboundBody::Text { body, .. } => body.reveal().to_owned(),
             OutboundBody::Reaction { message, emoji } => format!("{} on {}", emoji.reveal(), message.as_str()),
         };
         self.asked.push(format!("{}: {what}", message.to.reveal()));
-        Ok(Accepted { wamid })
+        Ok(Accepted {
+            wamid,
+            quota: Quota::default(),
+        })
     }
 
     async fn mark_read(&self, message: Wamid, typing: bool) -> Result<(), Refusal> {

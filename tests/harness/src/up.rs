@@ -201,6 +201,10 @@ impl Up {
         if let Some(url) = &self.options.redis {
             args.extend(["--redis", url]);
         }
+        if !self.options.args.iter().any(|arg| arg == "--throughput") {
+            // Tests send as fast as they can.
+            args.extend(["--throughput", "0"]);
+        }
         args.extend(self.options.args.iter().map(String::as_str));
         let mut command = program::command(&args)?;
         if let Some(log) = &self.options.log {

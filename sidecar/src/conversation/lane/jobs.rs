@@ -7,7 +7,7 @@ use waxseal_content::PhoneNumber;
 use waxseal_protocol::{Error as TransportError, proto};
 use waxseal_sealing::Class;
 use waxseal_signal::{Bundle, OneTimePublicKey, SignedPublicKey};
-use waxseal_store::EntryId;
+use waxseal_store::{EntryId, Key};
 
 use super::{
     super::{
@@ -20,10 +20,15 @@ use super::{
 use crate::message::FailureReason;
 
 impl Lane {
-    pub(super) async fn refill_jobs(&mut self) -> Result<(), End> {
+    /// Whether further messages are to be read from the queue.
+    pub(super) fn can_refill(&self) -> bool {
         // What is being given up is still in the queue, and must not be read from it again.
         let room = self.core.unanswered() < MAX_UNANSWERED && self.input.hopeless.is_empty();
-        if self.link.is_none() || !self.more_jobs || !self.jobs.is_empty() || !room {
+        self.link.is_some() && self.more_jobs && self.jobs.is_empty() && room
+    }
+
+    pub(super) async fn refill_jobs(&mut self) -> Result<(), End> {
+        if !self.can_refill() {
             return Ok(());
         }
         let queue = self.outfit.shared.names.accepted(self.core.lane);
@@ -40,16 +45,31 @@ impl Lane {
             };
             let peer = self.outfit.shared.blind.of(number.reveal());
             let accepted = Accepted { entry, peer, job };
-            match self.parked.contains_key(&peer) {
-                true => self.park_one(accepted),
-                false => self.jobs.push_back(accepted),
+            if self.pace.holds(&peer) {
+                self.pace.hold(accepted);
+            } else if self.parked.contains_key(&peer) {
+                self.park_one(accepted);
+            } else {
+                self.jobs.push_back(accepted);
             }
         }
         if at_end {
-            let known = self.jobs.len() + self.parked.values().map(|parked| parked.jobs.len()).sum::<usize>();
-            self.outfit.waiting.store(known as u64, Ordering::Relaxed);
+            self.count_waiting(&queue).await;
         }
         Ok(())
+    }
+
+    async fn count_waiting(&self, queue: &Key) {
+        let known = self.jobs.len() + self.parked.values().map(|parked| parked.jobs.len()).sum::<usize>() + self.pace.len();
+        let passed_over = self.parked.values().any(|parked| parked.more) || self.pace.has_passed_over();
+        let waiting = match passed_over {
+            false => Ok(known as u64),
+            true => self.outfit.store.queue_len(queue).await,
+        };
+        // What cannot be counted now is counted the next time.
+        if let Ok(waiting) = waiting {
+            self.outfit.waiting.store(waiting, Ordering::Relaxed);
+        }
     }
 
     /// Forgets the messages read from the queue, and reads it from the start: what was done with is not there any more.
@@ -59,6 +79,7 @@ impl Lane {
             parked.jobs.clear();
             parked.more = false;
         }
+        self.pace.read_again();
         self.job_cursor = EntryId::ZERO;
         self.more_jobs = true;
     }
@@ -73,14 +94,17 @@ impl Lane {
             .partition::<Vec<_>, _>(|job| self.parked.contains_key(&job.peer));
         self.jobs = others.into();
         for accepted in behind {
-            self.park_one(accepted);
+            match self.pace.holds(&accepted.peer) {
+                true => self.pace.hold(accepted),
+                false => self.park_one(accepted),
+            }
         }
         self.ask_again();
     }
 
     /// One consumer that cannot be reached must not hold up the others: only so much of it is kept in memory, the rest is passed over and
     /// read again later.
-    fn park_one(&mut self, accepted: Accepted) {
+    pub(super) fn park_one(&mut self, accepted: Accepted) {
         let total: usize = self.parked.values().map(|parked| parked.jobs.len()).sum();
         let Ok(number) = PhoneNumber::parse(&accepted.job.to) else {
             self.input.unreadable.push(accepted.entry);
