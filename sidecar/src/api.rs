@@ -316,7 +316,7 @@ impl<E: Engine> Api<E> {
                 let head = send::accepted_head(&input, &message.to);
                 let accepted = engine.send(*message).await?;
                 self.counters.accepted.fetch_add(1, Relaxed);
-                let mut response = json(StatusCode::OK, send::accepted(head, &accepted.wamid));
+                let mut response = json(StatusCode::OK, send::accepted(head, &accepted));
                 limits::of_message(response.headers_mut(), &accepted.quota);
                 Ok(response)
             }

@@ -7,13 +7,19 @@
 //! ratchet.
 
 pub mod country;
+mod inbound;
+mod outbound;
+
+use std::borrow::Cow;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use waxseal_content::{PhoneNumber, Text};
 
-use crate::{
-    limits::{self, Quota},
-    number::Number,
+use crate::{limits, number::Number, template};
+
+pub use self::{
+    inbound::{InboundBody, InboundContext, InboundMedia, InboundMessage, Quoted},
+    outbound::{Accepted, Addressee, Attachment, File, Header, IdempotencyKey, Interactive, MessageStatus, Outbound, OutboundBody},
 };
 
 /// The id of one message as the business sees it: `wamid.` and an opaque base64url token, at most 128 characters.
@@ -73,57 +79,8 @@ impl Wamid {
     }
 }
 
-/// One message of the business to one consumer.
-pub struct Outbound {
-    /// The consumer.
-    pub to: PhoneNumber,
-    /// What it says.
-    pub body: OutboundBody,
-    /// The message it answers.
-    pub quoted: Option<Wamid>,
-    /// Echoed in every status of this message; at most 512 characters.
-    pub opaque_callback_data: Option<Text>,
-    /// Given when the business wants a repeated request to be one message.
-    pub idempotency_key: Option<IdempotencyKey>,
-}
-
-/// What a message of the business says.
-pub enum OutboundBody {
-    /// Text, at most 4096 characters.
-    Text {
-        /// The text.
-        body: Text,
-        /// Whether the consumer's client may show a preview of the first link.
-        preview_url: bool,
-    },
-    /// An emoji on a message; an empty one takes the reaction back.
-    Reaction {
-        /// The message reacted to.
-        message: Wamid,
-        /// One emoji or nothing.
-        emoji: Text,
-    },
-}
-
-/// The `Idempotency-Key` of a request and what the request said.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// SHA-256 of the header's value.
-    pub key: [u8; 32],
-    /// SHA-256 of what the request means; another fingerprint under the same key is [`Refusal::IdempotencyMismatch`].
-    pub fingerprint: [u8; 32],
-}
-
-/// The message is durable and will be delivered, or reported as failed.
-pub struct Accepted {
-    /// Its id.
-    pub wamid: Wamid,
-    /// What is left of the limits.
-    pub quota: Quota,
-}
-
 /// Why a request was not accepted. Nothing was written, or (`Unavailable`) it is not known whether it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The message id is none of this number, or what it named has expired.
     #[error("no such message at this number")]
@@ -146,6 +103,21 @@ pub enum Refusal {
     /// The number is not registered at the transport.
     #[error("number is not registered")]
     NotRegistered,
+    /// The user id is none of a consumer whose conversation is known.
+    #[error("no such user id at this number")]
+    UnknownUser,
+    /// A template of this kind goes to phone numbers only, not to user ids.
+    #[error("a phone number is needed for this template")]
+    NumberNeeded,
+    /// The template cannot be sent.
+    #[error(transparent)]
+    Template(#[from] template::Fault),
+    /// The media id is none of this number, or its file has expired.
+    #[error("no such media at this number")]
+    UnknownMedia,
+    /// The file cannot go into this message, or cannot be had. Says why, never what is in it or where it is.
+    #[error("media refused: {0}")]
+    Media(Cow<'static, str>),
     /// A fault of this system.
     #[error("internal fault")]
     Internal,
@@ -192,47 +164,6 @@ pub struct NumberFacts {
     pub webhook_url: Option<String>,
 }
 
-/// A message of a consumer, on its way to the business.
-pub struct InboundMessage {
-    /// The consumer.
-    pub from: PhoneNumber,
-    /// The name the consumer goes by.
-    pub profile_name: Option<Text>,
-    /// Business-scoped user id, see [`crate::webhook::bsuid`].
-    pub user_id: String,
-    /// The message's id.
-    pub wamid: Wamid,
-    /// When the consumer sent it, in seconds since 1970.
-    pub timestamp_s: u64,
-    /// What it says.
-    pub body: InboundBody,
-    /// The message it answers.
-    pub context: Option<InboundContext>,
-}
-
-/// What a message of a consumer says.
-pub enum InboundBody {
-    /// Text.
-    Text(Text),
-    /// An emoji on a message; an empty one takes the reaction back.
-    Reaction {
-        /// The message reacted to.
-        message: Wamid,
-        /// One emoji or nothing.
-        emoji: Text,
-    },
-    /// Something this build does not know.
-    Unsupported,
-}
-
-/// The message that a message answers.
-pub struct InboundContext {
-    /// Its id.
-    pub wamid: Wamid,
-    /// Who wrote it: the consumer or the business number.
-    pub from: PhoneNumber,
-}
-
 /// What became of a message of the business.
 pub struct StatusUpdate {
     /// The message.
@@ -247,6 +178,8 @@ pub struct StatusUpdate {
     pub timestamp_s: u64,
     /// As given when the message was sent.
     pub opaque_callback_data: Option<Text>,
+    /// Hash of the recipient's identity key, where the business wants to know it.
+    pub identity_key_hash: Option<String>,
 }
 
 /// What became of a message.
@@ -258,6 +191,8 @@ pub enum Status {
     Delivered,
     /// The consumer has seen it.
     Read,
+    /// The consumer has listened to it, a voice message.
+    Played,
     /// It will not arrive.
     Failed(FailureReason),
 }

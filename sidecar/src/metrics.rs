@@ -57,7 +57,7 @@ pub struct Metrics {
 }
 
 const REFUSED: [&str; 4] = ["duplicate", "malformed", "undecryptable", "misaddressed"];
-const STATUSES: [&str; 4] = ["sent", "delivered", "read", "failed"];
+const STATUSES: [&str; 5] = ["sent", "delivered", "read", "failed", "played"];
 
 impl Metrics {
     /// Registers everything, with a line of help each.

@@ -343,6 +343,7 @@ impl Bed {
             expires_at_ms,
             tracked: true,
             opaque: None,
+            identity_hash: None,
         };
         let (key, queue, agenda, ttl) = (
             shared.names.message(message),

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 use waxseal_content::{PhoneNumber, Text};
 use waxseal_sidecar::{
-    message::{FailureReason, InboundBody, InboundContext, InboundMessage, NumberFacts, Status, StatusUpdate, Wamid},
+    message::{FailureReason, InboundBody, InboundContext, InboundMessage, NumberFacts, Quoted, Status, StatusUpdate, Wamid},
     webhook::{
         body::Account,
         bsuid,
@@ -24,6 +24,7 @@ fn inbound(text: &str) -> InboundMessage {
     InboundMessage {
         user_id: bsuid::of(&[0; 32], &from),
         from,
+        identity_key_hash: None,
         profile_name: Some(Text::from("Ada Löwe")),
         wamid: Wamid::from_token(b"an inbound message").unwrap(),
         timestamp_s: TIMESTAMP_S,
@@ -41,6 +42,7 @@ fn status(status: Status) -> StatusUpdate {
         status,
         timestamp_s: TIMESTAMP_S,
         opaque_callback_data: Some(Text::from("order/7 ä@b")),
+        identity_key_hash: None,
     }
 }
 
@@ -58,8 +60,11 @@ fn vectors() -> Value {
     let text = |text: &str| account.message(&inbound(text)).unwrap();
     let mut quoting = inbound("yes");
     quoting.context = Some(InboundContext {
-        wamid: Wamid::from_token(b"an outbound message").unwrap(),
-        from: PhoneNumber::parse("+15550100").unwrap(),
+        quoted: Some(Quoted {
+            wamid: Wamid::from_token(b"an outbound message").unwrap(),
+            from: PhoneNumber::parse("+15550100").unwrap(),
+        }),
+        forwarded: false,
     });
     let mut reaction = inbound("");
     reaction.body = InboundBody::Reaction {

@@ -220,6 +220,24 @@ impl From<Refusal> for GraphError {
                 .details("to is the business phone number itself."),
             Refusal::NotRegistered => Self::new(StatusCode::BAD_REQUEST, 133_010, "(#133010) Phone number not registered")
                 .details("The business phone number is not registered at the transport."),
+            Refusal::UnknownUser => Self::new(StatusCode::BAD_REQUEST, 131_026, "(#131026) Message undeliverable").details(
+                "recipient names no consumer who is in conversation with this phone number, or who was within the retention time.",
+            ),
+            Refusal::NumberNeeded => Self::new(
+                StatusCode::BAD_REQUEST,
+                131_062,
+                "(#131062) Business-scoped user ids are not supported for this message",
+            )
+            .details("Authentication templates go to a phone number: give it in to."),
+            Refusal::UnknownMedia => Self::invalid("The media id names no media of this phone number, or its file has expired."),
+            Refusal::Media(details) => Self::new(StatusCode::BAD_REQUEST, 131_053, "(#131053) Media upload error").details(details),
+            Refusal::Template(fault) => {
+                let status = match fault.code {
+                    132_001 => StatusCode::NOT_FOUND,
+                    _ => StatusCode::BAD_REQUEST,
+                };
+                Self::new(status, fault.code, template_title(fault.code)).details(fault.details)
+            }
             Refusal::Internal => {
                 let mut error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, 131_000, "(#131000) Something went wrong")
                     .details("A fault of the sidecar; its log names the fbtrace_id.");
@@ -242,6 +260,22 @@ impl From<book::Error> for GraphError {
                 Self::from(Refusal::Internal)
             }
         }
+    }
+}
+
+const fn template_title(code: u32) -> &'static str {
+    match code {
+        132_000 => "(#132000) Number of parameters does not match the expected number of params",
+        132_001 => "(#132001) Template name does not exist in the translation",
+        132_005 => "(#132005) Template hydrated text too long",
+        132_007 => "(#132007) Template format character policy violated",
+        132_008 | 132_012 => "(#132012) Parameter format does not match format in the created template",
+        132_015 => "(#132015) Template is paused",
+        132_016 => "(#132016) Template is disabled",
+        132_018 => "(#132018) There is an issue with the parameters in the template",
+        132_068 => "(#132068) Flow is in blocked state",
+        132_069 => "(#132069) Flow is in throttled state",
+        _ => "(#100) Invalid parameter",
     }
 }
 
@@ -358,8 +392,13 @@ mod tests {
             (Refusal::Internal, 500, 131_000),
             (Refusal::Limited(limits::Refused::Throughput(1)), 400, 130_429),
             (Refusal::Limited(limits::Refused::Pair(1)), 400, 131_056),
+            (Refusal::UnknownUser, 400, 131_026),
+            (Refusal::NumberNeeded, 400, 131_062),
+            (Refusal::UnknownMedia, 400, 100),
+            (Refusal::Media("too large".into()), 400, 131_053),
+            (Refusal::Template(crate::template::Fault::unknown()), 404, 132_001),
         ] {
-            let error = GraphError::from(refusal);
+            let error = GraphError::from(refusal.clone());
             assert_eq!((error.status.as_u16(), error.code), (status, code), "{refusal:?}");
         }
     }

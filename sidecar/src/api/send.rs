@@ -16,7 +16,7 @@ use super::{
     json::{Object, Scalar, members},
     recipient,
 };
-use crate::message::{Outbound, OutboundBody, Wamid};
+use crate::message::{Accepted, Addressee, Outbound, OutboundBody, Wamid};
 
 /// The longest text, in characters.
 const TEXT_CHARS: usize = 4096;
@@ -118,13 +118,14 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Command, GraphEr
         "biz_opaque_callback_data",
     )?;
     let mut message = Outbound {
-        to,
+        to: Addressee::Number(to),
         body,
         quoted,
         opaque_callback_data: opaque.filter(|data| !data.is_empty()).map(|data| Text::new(data.into_owned())),
+        identity_key_hash: None,
         idempotency_key: None,
     };
-    message.idempotency_key = idempotency::key(headers, &message)?;
+    message.idempotency_key = idempotency::key(headers, &message, &serde_json::Value::Null)?;
     Ok(Command::Send {
         message: Box::new(message),
         input,
@@ -283,20 +284,28 @@ fn bounded<'a>(value: Option<Cow<'a, str>>, chars: usize, name: &'static str) ->
 }
 
 /// The head of the answer to a send, to be finished by [`accepted`]; written before the message is given away.
-pub(super) fn accepted_head(input: &str, to: &PhoneNumber) -> String {
+pub(super) fn accepted_head(input: &str, to: &Addressee) -> String {
     let mut body = String::with_capacity(256);
-    // What `recipient::parse` let through, and digits, need no escapes.
+    // What `recipient` let through needs no escapes.
     body.push_str(r#"{"messaging_product":"whatsapp","contacts":[{"input":""#);
     body.extend(input.chars().filter(|char| char.is_ascii_graphic() || *char == ' '));
-    body.push_str(r#"","wa_id":""#);
-    body.push_str(to.wa_id());
+    let (member, id) = match to {
+        Addressee::Number(number) => (r#"","wa_id":""#, number.wa_id()),
+        Addressee::UserId(user_id) => (r#"","user_id":""#, user_id.as_str()),
+    };
+    body.push_str(member);
+    body.push_str(id);
     body.push_str(r#""}],"messages":[{"id":""#);
     body
 }
 
 /// The answer to a send.
-pub(super) fn accepted(mut head: String, wamid: &Wamid) -> Vec<u8> {
-    head.push_str(wamid.as_str());
+pub(super) fn accepted(mut head: String, accepted: &Accepted) -> Vec<u8> {
+    head.push_str(accepted.wamid.as_str());
+    if let Some(status) = accepted.message_status {
+        head.push_str(r#"","message_status":""#);
+        head.push_str(status.as_str());
+    }
     head.push_str(r#""}]}"#);
     head.into_bytes()
 }

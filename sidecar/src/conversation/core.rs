@@ -118,8 +118,8 @@ pub struct Counts {
     pub retries_answered: u64,
     /// Identity changes seen.
     pub identity_changes: u64,
-    /// Statuses by kind: sent, delivered, read, failed.
-    pub statuses: [u64; 4],
+    /// Statuses by kind: sent, delivered, read, failed, played.
+    pub statuses: [u64; 5],
     /// Webhook events that became dead letters.
     pub dead_letters: u64,
     /// Webhook events that were dropped when their window ended, because retention ended with it.

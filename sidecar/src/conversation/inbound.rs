@@ -14,7 +14,7 @@ use super::{
     id::{self, PeerIndex},
     plan::Plan,
 };
-use crate::message::{InboundBody, InboundContext, InboundMessage};
+use crate::message::{InboundBody, InboundContext, InboundMessage, Quoted};
 
 /// Retry receipts to one consumer within [`RETRY_WINDOW_MS`]; envelopes past that are only counted, so that garbage does not make us send.
 ///
@@ -25,6 +25,9 @@ const RETRY_PEERS: usize = 4096;
 
 /// Names under which one value says only that it exists.
 const MARK: &[u8] = b"1";
+
+/// In a context, where nothing is quoted.
+const NO_MESSAGE: MessageId = MessageId::new([0; 16]);
 
 /// How many retry receipts each consumer has been sent lately. Bounded: when it is full it forgets.
 #[derive(Default)]
@@ -258,17 +261,20 @@ impl Plan<'_> {
                 message: self.wamid(&peer, *message_id),
                 emoji: emoji.clone(),
             },
-            Body::Media(_)
-            | Body::Location(_)
-            | Body::Contacts(_)
-            | Body::Interactive(_)
-            | Body::InteractiveReply(_)
-            | Body::Template(_)
-            | Body::ButtonReply(_)
-            | Body::Edit { .. }
-            | Body::Revoke { .. }
-            | Body::RequestWelcome
-            | Body::Unsupported => InboundBody::Unsupported,
+            Body::Location(location) => InboundBody::Location(Box::new(location.clone())),
+            Body::Contacts(contacts) => InboundBody::Contacts(contacts.clone()),
+            Body::InteractiveReply(reply) => InboundBody::Interactive(reply.clone()),
+            Body::ButtonReply(reply) => InboundBody::Button(reply.clone()),
+            Body::Edit { message_id, text, .. } => InboundBody::Edit {
+                original: self.wamid(&peer, *message_id),
+                text: text.clone(),
+            },
+            Body::Revoke { message_id } => InboundBody::Revoke {
+                original: self.wamid(&peer, *message_id),
+            },
+            Body::RequestWelcome => InboundBody::RequestWelcome,
+            // Interactive messages and templates are what businesses send.
+            Body::Media(_) | Body::Interactive(_) | Body::Template(_) | Body::Unsupported => InboundBody::Unsupported,
             Body::Receipt { kind, message_ids } => {
                 for message in message_ids {
                     if self.is_overfull() {
@@ -282,17 +288,22 @@ impl Plan<'_> {
             Body::Typing => return,
         };
         let context = payload.context.map(|context| InboundContext {
-            wamid: self.wamid(&peer, context.message_id),
-            from: if context.from_recipient {
-                self.shared().number.clone()
-            } else {
-                delivery.sender.clone()
-            },
+            // What is only forwarded quotes nothing.
+            quoted: (context.message_id != NO_MESSAGE).then(|| Quoted {
+                wamid: self.wamid(&peer, context.message_id),
+                from: if context.from_recipient {
+                    self.shared().number.clone()
+                } else {
+                    delivery.sender.clone()
+                },
+            }),
+            forwarded: context.forwarded,
         });
         let message = InboundMessage {
             from: delivery.sender.clone(),
             profile_name: payload.sender_name.clone(),
             user_id: self.user_id(&delivery.sender),
+            identity_key_hash: None,
             wamid: self.wamid(&peer, payload.message_id),
             timestamp_s: delivery.accepted_at_ms / 1000,
             body,
@@ -340,6 +351,7 @@ impl Plan<'_> {
             expires_at_ms: kept.expires_at_ms,
             tracked: true,
             opaque: kept.opaque.clone(),
+            identity_hash: kept.identity_hash.clone(),
         };
         let mut again = kept;
         again.attempt += 1;

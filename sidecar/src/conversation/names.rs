@@ -94,6 +94,12 @@ impl Names {
         self.namespace.key("peer:")
     }
 
+    /// Whom a business-scoped user id names. `user` is its blind index.
+    #[must_use]
+    pub fn user(&self, user: &PeerIndex) -> Key {
+        self.namespace.key(&format!("user:{}", hex::encode(user)))
+    }
+
     /// What is kept of an outbound message.
     #[must_use]
     pub fn message(&self, message: MessageId) -> Key {

@@ -12,7 +12,7 @@ use super::{
     core::{Accepted, Appended, Core, Counts, Input, Loaded, Moment, Peer, Shared, Taken, Turn, Unplanned, open, open_peer},
     id::{self, PeerIndex},
     names::Names,
-    record::{self, About, Kept, Kind, PeerRecord},
+    record::{self, About, Kept, Kind, PeerRecord, UserRecord},
 };
 use crate::{message::Wamid, webhook};
 
@@ -205,9 +205,9 @@ impl<'a> Plan<'a> {
         self.weight() >= HARD_LIMIT
     }
 
-    /// Operations and guards so far, and those still to come: a message's record, a peer's record and a receipt for it.
+    /// Operations and guards so far, and those still to come: a message's record, a peer's record, its user id's and a receipt for it.
     fn weight(&self) -> usize {
-        self.ops.len() + self.absent.len() + self.kept.len() + 2 * self.peers.len()
+        self.ops.len() + self.absent.len() + self.kept.len() + 3 * self.peers.len()
     }
 
     pub(super) fn shared(&self) -> &'a Shared {
@@ -347,11 +347,13 @@ impl<'a> Plan<'a> {
     }
 
     fn put_peer(&mut self, index: &PeerIndex) {
+        self.put_user(index);
         let Some(draft) = self.peers.get(index) else { return };
         let stored = PeerRecord {
             number: draft.peer.number.reveal().to_owned(),
             name: draft.peer.name.as_ref().map(|name| name.reveal().to_owned()),
             signal: draft.peer.signal.to_bytes().to_vec(),
+            user_at_ms: draft.peer.user_at_ms,
         };
         let key = self.names().peer(index);
         if let Some(value) = self.seal(Class::Session, &key, &stored) {
@@ -359,6 +361,28 @@ impl<'a> Plan<'a> {
                 key,
                 value,
                 ttl: self.shared().retention,
+            });
+        }
+    }
+
+    /// Writes down whom the peer's user id names, so that the business can write to it.
+    fn put_user(&mut self, index: &PeerIndex) {
+        let (shared, now_ms) = (self.shared(), self.now.ms);
+        let Some(draft) = self.peers.get_mut(index) else { return };
+        if draft.peer.user_at_ms != 0 && now_ms.saturating_sub(draft.peer.user_at_ms) < shared.user_refresh_ms() {
+            return;
+        }
+        draft.peer.user_at_ms = now_ms;
+        let number = draft.peer.number.clone();
+        let key = shared.names.user(&shared.blind.of(&self.user_id(&number)));
+        let stored = UserRecord {
+            number: number.reveal().to_owned(),
+        };
+        if let Some(value) = self.seal(Class::Session, &key, &stored) {
+            self.ops.push(Op::Put {
+                key,
+                value,
+                ttl: shared.retention,
             });
         }
     }

@@ -29,6 +29,9 @@ pub struct Job {
     /// Echoed in statuses.
     #[prost(string, optional, tag = "7")]
     pub opaque: Option<String>,
+    /// The message is for whoever has the identity key of this hash, and for nobody else.
+    #[prost(string, optional, tag = "8")]
+    pub identity_hash: Option<String>,
 }
 
 /// What is kept of an outbound message until it expires: enough to encrypt it anew and to report on it.
@@ -74,6 +77,15 @@ pub struct Kept {
     /// Why it failed, in words.
     #[prost(string, tag = "13")]
     pub failure: String,
+    /// A voice message: it is worth hearing that it was played.
+    #[prost(bool, tag = "14")]
+    pub voice: bool,
+    /// Whether the consumer has listened to it.
+    #[prost(bool, tag = "15")]
+    pub played: bool,
+    /// As in [`Job`]: it holds for every attempt.
+    #[prost(string, optional, tag = "16")]
+    pub identity_hash: Option<String>,
 }
 
 /// An envelope the relay has not accepted yet.
@@ -170,6 +182,8 @@ pub enum Step {
     Read = 3,
     /// It will not arrive.
     Failed = 4,
+    /// The consumer has listened to it.
+    Played = 5,
 }
 
 /// A webhook event that was not delivered within its window.
@@ -203,6 +217,18 @@ pub struct PeerRecord {
     /// Session record and pinned identity, as `waxseal_signal` wrote them.
     #[prost(bytes = "vec", tag = "3")]
     pub signal: Vec<u8>,
+    /// When its [`UserRecord`] was last written, Unix milliseconds.
+    #[prost(uint64, tag = "4")]
+    pub user_at_ms: u64,
+}
+
+/// Whom a business-scoped user id names.
+#[derive(Clone, Message)]
+#[prost(skip_debug)]
+pub struct UserRecord {
+    /// E.164.
+    #[prost(string, tag = "1")]
+    pub number: String,
 }
 
 /// The answer given to a request with an `Idempotency-Key`.

@@ -117,6 +117,8 @@ pub struct Peer {
     pub name: Option<Text>,
     /// Session and pinned identity.
     pub signal: waxseal_signal::Peer,
+    /// When it was last written down whom the consumer's user id names, Unix milliseconds; 0 for never.
+    pub user_at_ms: u64,
 }
 
 impl Peer {
@@ -126,6 +128,7 @@ impl Peer {
             number: number.clone(),
             name: None,
             signal: waxseal_signal::Peer::new(),
+            user_at_ms: 0,
         }
     }
 }
@@ -178,6 +181,12 @@ impl Shared {
         self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).wants(field)
     }
 
+    /// How old the record of whom a user id names may get before it is written anew. It is not done with every message, and yet the record
+    /// lives nearly as long as the conversation.
+    pub(super) fn user_refresh_ms(&self) -> u64 {
+        self.retention_ms() / 30
+    }
+
     /// The private half of a signed pre-key.
     pub(super) fn signed_key(&self, id: u32) -> Option<PrivateRecord> {
         self.signed_keys
@@ -219,5 +228,6 @@ pub fn open_peer(shared: &Shared, key: &Key, sealed: &[u8]) -> Option<Peer> {
         number: PhoneNumber::parse(&stored.number).ok()?,
         name: stored.name.map(Text::new),
         signal: waxseal_signal::Peer::from_bytes(&stored.signal).ok()?,
+        user_at_ms: stored.user_at_ms,
     })
 }

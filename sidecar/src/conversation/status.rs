@@ -104,6 +104,23 @@ impl Plan<'_> {
                 );
                 self.status(peer, message, from, opaque, Status::Delivered);
             }
+            ReceiptKind::Played if kept.voice && kept.played => {}
+            ReceiptKind::Played if kept.voice => {
+                self.unschedule(message);
+                let read_at_ms = if kept.read { kept.read_at_ms } else { self.now.ms };
+                self.keep(
+                    message,
+                    Kept {
+                        delivered: true,
+                        read: true,
+                        read_at_ms,
+                        played: true,
+                        payload,
+                        ..kept
+                    },
+                );
+                self.status(peer, message, from, opaque, Status::Played);
+            }
             ReceiptKind::Read | ReceiptKind::Played if kept.read => {}
             ReceiptKind::Read | ReceiptKind::Played => {
                 self.unschedule(message);
@@ -166,6 +183,7 @@ impl Plan<'_> {
             Status::Delivered => 1,
             Status::Read => 2,
             Status::Failed(_) => 3,
+            Status::Played => 4,
         }] += 1;
         let update = StatusUpdate {
             wamid: self.wamid(peer, message),
@@ -174,12 +192,14 @@ impl Plan<'_> {
             status,
             timestamp_s: self.now.ms / 1000,
             opaque_callback_data: opaque,
+            identity_key_hash: None,
         };
         let step = match status {
             Status::Sent => Step::Sent,
             Status::Delivered => Step::Delivered,
             Status::Read => Step::Read,
             Status::Failed(_) => Step::Failed,
+            Status::Played => Step::Played,
         };
         let about = About {
             message_id: message.as_bytes().to_vec(),

@@ -1,5 +1,7 @@
 //! Accepting what the business sends: durable first, then the answer.
 
+mod compose;
+
 use std::{sync::atomic::Ordering, time::SystemTime};
 
 use bytes::Bytes;
@@ -15,7 +17,7 @@ use crate::{
         record::{self, Answer, Job, Kept},
     },
     limits::Quota,
-    message::{Accepted, IdempotencyKey, Outbound, OutboundBody, Refusal, Wamid},
+    message::{Accepted, Addressee, IdempotencyKey, Outbound, Refusal, Wamid},
 };
 
 /// Accepted messages that may wait in one lane, for example while the relay is away; more are refused until some have left.
@@ -25,43 +27,55 @@ const TYPING_MS: u64 = 25_000;
 
 pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accepted, Refusal> {
     let shared = &number.shared;
-    if message.to == shared.number {
+    let message_status = compose::message_status(&message.body);
+    if let Some(idempotency) = &message.idempotency_key
+        && compose::names_something(&message)
+        && let Some(answer) = answered_before(number, &shared.names.idempotency(&idempotency.key), idempotency).await?
+    {
+        // What it names may be gone by now. The answer that was given stands.
+        return Ok(Accepted {
+            wamid: answer,
+            message_status,
+            quota: Quota::default(),
+        });
+    }
+    let by_user_id = matches!(message.to, Addressee::UserId(_));
+    let to = compose::addressee(number, message.to).await?;
+    if to == shared.number {
         return Err(Refusal::ToSelf);
     }
-    let now = Moment::of(SystemTime::now());
-    let peer = shared.blind.of(message.to.reveal());
+    let peer = shared.blind.of(to.reveal());
     let lane = id::lane_of(&peer);
     let handle = number.lanes.get(usize::from(lane)).ok_or(Refusal::Internal)?;
     if handle.waiting.load(Ordering::Relaxed) >= MAX_WAITING {
         return Err(Refusal::Overloaded);
     }
-    let message_id = id::message_id(lane, &mut rand::rng());
-    let wamid = id::wamid(&shared.tokens, &peer, message_id);
     let context = match &message.quoted {
         Some(quoted) => Some(quoted_context(number, &peer, quoted).await?),
         None => None,
     };
-    let body = match message.body {
-        OutboundBody::Text { body, preview_url } => Body::Text { body, preview_url },
-        OutboundBody::Reaction { message, emoji } => Body::Reaction {
-            message_id: of_peer(number, &peer, &message)?,
-            emoji,
-        },
-    };
+    let composed = compose::compose(number, message.body, by_user_id, |wamid| of_peer(number, &peer, wamid)).await?;
     // The last thing that can be refused before something is written, so that only what is sent counts.
     let quota = number.limiter.accept(&peer).map_err(Refusal::Limited)?;
-    let payload = Payload::new(shared.number.clone(), message.to.clone(), message_id, now.ms, body)
+    let now = Moment::of(SystemTime::now());
+    let message_id = id::message_id(lane, &mut rand::rng());
+    let wamid = id::wamid(&shared.tokens, &peer, message_id);
+    let voice = matches!(&composed.body, Body::Media(media) if media.voice);
+    let lifetime_ms = shared.retention_ms() - shared.grace_ms();
+    let worth_ms = composed.worth.and_then(|worth| u64::try_from(worth.as_millis()).ok());
+    let expires_at_ms = now.ms + worth_ms.map_or(lifetime_ms, |worth_ms| worth_ms.min(lifetime_ms));
+    let payload = Payload::new(shared.number.clone(), to.clone(), message_id, now.ms, composed.body)
         .named(Some(shared.display_name.clone()))
         .in_context(context);
-    let expires_at_ms = now.ms + shared.retention_ms() - shared.grace_ms();
     let job = Job {
         message_id: message_id.as_bytes().to_vec(),
-        to: message.to.reveal().to_owned(),
+        to: to.reveal().to_owned(),
         payload: payload.encode().to_vec(),
         attempt: 0,
         expires_at_ms,
         tracked: true,
         opaque: message.opaque_callback_data.as_ref().map(|text| text.reveal().to_owned()),
+        identity_hash: message.identity_key_hash.as_ref().map(|hash| hash.reveal().to_owned()),
     };
     let kept = Kept {
         to: job.to.clone(),
@@ -69,6 +83,8 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
         opaque: job.opaque.clone(),
         expires_at_ms,
         accepted_at_ms: now.ms,
+        voice,
+        identity_hash: job.identity_hash.clone(),
         ..Kept::default()
     };
     let ttl = shared.retention;
@@ -118,10 +134,21 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
         Ok(Outcome::Applied { .. } | Outcome::AlreadyApplied) => {
             handle.waiting.fetch_add(1, Ordering::Relaxed);
             handle.wake.notify_one();
-            Ok(Accepted { wamid, quota })
+            Ok(Accepted {
+                wamid,
+                message_status,
+                quota,
+            })
         }
         Ok(Outcome::Exists(_)) => match message.idempotency_key {
-            Some(idempotency) => answered_before(number, &mark, &idempotency).await,
+            Some(idempotency) => answered_before(number, &mark, &idempotency)
+                .await?
+                .map(|wamid| Accepted {
+                    wamid,
+                    message_status,
+                    quota: Quota::default(),
+                })
+                .ok_or(Refusal::Unavailable),
             None => Err(Refusal::Internal),
         },
         Ok(Outcome::Stale { .. } | Outcome::Gap { .. }) => Err(Refusal::Internal),
@@ -129,20 +156,17 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
     }
 }
 
-/// The answer that was given to the same `Idempotency-Key`.
-async fn answered_before(number: &Number, key: &Key, idempotency: &IdempotencyKey) -> Result<Accepted, Refusal> {
+/// The message that a request with the same `Idempotency-Key` became.
+async fn answered_before(number: &Number, key: &Key, idempotency: &IdempotencyKey) -> Result<Option<Wamid>, Refusal> {
     let values = number.store.get(std::slice::from_ref(key)).await.map_err(|error| refusal(&error))?;
-    let sealed = values.into_iter().next().flatten().ok_or(Refusal::Unavailable)?;
+    let Some(sealed) = values.into_iter().next().flatten() else {
+        return Ok(None);
+    };
     let answer: Answer = core::open(&number.shared, Class::Message, key, &sealed).ok_or(Refusal::Internal)?;
     if answer.fingerprint != idempotency.fingerprint {
         return Err(Refusal::IdempotencyMismatch);
     }
-    Wamid::parse(&answer.wamid)
-        .map(|wamid| Accepted {
-            wamid,
-            quota: Quota::default(),
-        })
-        .map_err(|_| Refusal::Internal)
+    Wamid::parse(&answer.wamid).map(Some).map_err(|_| Refusal::Internal)
 }
 
 /// Tells a consumer that a message was read, and that an answer is being written: both go through the queue like any message, so that
@@ -199,6 +223,7 @@ fn control(number: &Number, peer: &PeerIndex, to: &PhoneNumber, body: Body, now:
         expires_at_ms: now.ms + lifetime_ms,
         tracked: false,
         opaque: None,
+        identity_hash: None,
     };
     let queue = shared.names.accepted(lane);
     Ok(Op::Append {

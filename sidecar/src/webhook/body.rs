@@ -4,14 +4,17 @@
 //! `wa_id` and `user_id` stands in every one: clients drop an update without it and answer 200. The bytes are made once and kept with the
 //! event; attempts never serialize anew. Pure.
 
+mod error;
+mod member;
 mod notice;
 
 use serde::Serialize;
 use waxseal_content::{PhoneNumber, Text};
 use zeroize::Zeroizing;
 
+use self::{error::Error, member::Message};
 use super::ascii;
-use crate::message::{FailureReason, InboundBody, InboundMessage, NumberFacts, Status, StatusUpdate};
+use crate::message::{FailureReason, InboundMessage, NumberFacts, Status, StatusUpdate};
 
 /// What is the same in every body of one number.
 pub struct Account {
@@ -36,36 +39,13 @@ impl Account {
     /// # Errors
     /// None in practice: see [`ascii::to_vec`].
     pub fn message(&self, message: &InboundMessage) -> serde_json::Result<Zeroizing<Vec<u8>>> {
-        let mut member = Message {
-            context: message.context.as_ref().map(|context| Context {
-                from: context.from.wa_id(),
-                id: context.wamid.as_str(),
-            }),
-            from: message.from.wa_id(),
-            from_user_id: &message.user_id,
-            id: message.wamid.as_str(),
-            timestamp: message.timestamp_s.to_string(),
-            text: None,
-            reaction: None,
-            errors: None,
-            r#type: "unsupported",
+        let consumer = Consumer {
+            number: &message.from,
+            user_id: &message.user_id,
+            name: message.profile_name.as_ref(),
+            identity_key_hash: message.identity_key_hash.as_deref(),
         };
-        match &message.body {
-            InboundBody::Text(body) => {
-                member.text = Some(TextMember { body: body.reveal() });
-                member.r#type = "text";
-            }
-            InboundBody::Reaction { message, emoji } => {
-                member.reaction = Some(ReactionMember {
-                    message_id: message.as_str(),
-                    // As the Cloud API does it: a reaction taken back has no emoji.
-                    emoji: Some(emoji.reveal()).filter(|emoji| !emoji.is_empty()),
-                });
-                member.r#type = "reaction";
-            }
-            InboundBody::Unsupported => member.errors = Some([UNSUPPORTED]),
-        }
-        self.write(&message.from, &message.user_id, message.profile_name.as_ref(), Some([member]), None)
+        self.write(&consumer, Some([Message::new(message)]), None)
     }
 
     /// The body for what became of a message.
@@ -77,7 +57,8 @@ impl Account {
             Status::Sent => ("sent", None),
             Status::Delivered => ("delivered", None),
             Status::Read => ("read", None),
-            Status::Failed(reason) => ("failed", Some([error(reason)])),
+            Status::Played => ("played", None),
+            Status::Failed(reason) => ("failed", Some([error::of(reason)])),
         };
         let member = StatusMember {
             id: update.wamid.as_str(),
@@ -85,17 +66,22 @@ impl Account {
             timestamp: update.timestamp_s.to_string(),
             recipient_id: update.recipient.wa_id(),
             recipient_user_id: &update.user_id,
+            recipient_identity_key_hash: update.identity_key_hash.as_deref(),
             biz_opaque_callback_data: update.opaque_callback_data.as_ref().map(Text::reveal),
             errors,
         };
-        self.write(&update.recipient, &update.user_id, None, None, Some([member]))
+        let consumer = Consumer {
+            number: &update.recipient,
+            user_id: &update.user_id,
+            name: None,
+            identity_key_hash: None,
+        };
+        self.write(&consumer, None, Some([member]))
     }
 
     fn write(
         &self,
-        consumer: &PhoneNumber,
-        user_id: &str,
-        name: Option<&Text>,
+        consumer: &Consumer<'_>,
         messages: Option<[Message<'_>; 1]>,
         statuses: Option<[StatusMember<'_>; 1]>,
     ) -> serde_json::Result<Zeroizing<Vec<u8>>> {
@@ -113,10 +99,11 @@ impl Account {
                         contacts: [Contact {
                             // Without a name the number stands in for it, as clients expect the member.
                             profile: Profile {
-                                name: name.map_or(consumer.wa_id(), Text::reveal),
+                                name: consumer.name.map_or(consumer.number.wa_id(), Text::reveal),
                             },
-                            wa_id: consumer.wa_id(),
-                            user_id,
+                            wa_id: consumer.number.wa_id(),
+                            user_id: consumer.user_id,
+                            identity_key_hash: consumer.identity_key_hash,
                         }],
                         messages,
                         statuses,
@@ -128,57 +115,17 @@ impl Account {
     }
 }
 
-const UNSUPPORTED: Error = Error {
-    code: 131_051,
-    title: "Unsupported message type",
-    message: "Unsupported message type",
-    error_data: ErrorData {
-        details: "Message type is not currently supported",
-    },
-    href: HREF,
-};
-
-const HREF: &str = "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/";
-
-fn error(reason: FailureReason) -> Error {
-    let undeliverable = (131_026, "Message undeliverable");
-    let ((code, title), details) = match reason {
-        FailureReason::UnknownRecipient => (undeliverable, "The transport knows no consumer of this phone number."),
-        FailureReason::NoKeys => (undeliverable, "The consumer has published no keys to encrypt the message to."),
-        FailureReason::CouldNotDecrypt => (
-            undeliverable,
-            "The consumer could not decrypt the message, however often it was encrypted anew.",
-        ),
-        FailureReason::DecryptionWindowOver => (
-            (131_036, "Message could not be decrypted in time"),
-            "The consumer could not decrypt the message, and nothing is kept of it to encrypt it anew: this number stores no messages.",
-        ),
-        FailureReason::Expired => (
-            undeliverable,
-            "The message expired: it could not be delivered within the retention time.",
-        ),
-        FailureReason::RelayRefused => (undeliverable, "The transport refused the message."),
-        FailureReason::PairRateLimited => (
-            (131_056, "(Business Account, Consumer Account) pair rate limit hit"),
-            "Too many messages from this phone number to this consumer in a short time.",
-        ),
-        FailureReason::Internal => (
-            (131_000, "Something went wrong"),
-            "A fault of the sidecar kept the message from being sent.",
-        ),
-    };
-    Error {
-        code,
-        title,
-        message: title,
-        error_data: ErrorData { details },
-        href: HREF,
-    }
+/// Whom an event is about.
+struct Consumer<'a> {
+    number: &'a PhoneNumber,
+    user_id: &'a str,
+    name: Option<&'a Text>,
+    identity_key_hash: Option<&'a str>,
 }
 
 /// Why a message failed, in words.
 pub(crate) fn details(reason: FailureReason) -> &'static str {
-    error(reason).error_data.details
+    error::of(reason).details()
 }
 
 #[derive(Serialize)]
@@ -221,46 +168,13 @@ struct Contact<'a> {
     profile: Profile<'a>,
     wa_id: &'a str,
     user_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity_key_hash: Option<&'a str>,
 }
 
 #[derive(Serialize)]
 struct Profile<'a> {
     name: &'a str,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    context: Option<Context<'a>>,
-    from: &'a str,
-    from_user_id: &'a str,
-    id: &'a str,
-    timestamp: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<TextMember<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reaction: Option<ReactionMember<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<[Error; 1]>,
-    r#type: &'static str,
-}
-
-#[derive(Serialize)]
-struct Context<'a> {
-    from: &'a str,
-    id: &'a str,
-}
-
-#[derive(Serialize)]
-struct TextMember<'a> {
-    body: &'a str,
-}
-
-#[derive(Serialize)]
-struct ReactionMember<'a> {
-    message_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    emoji: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -271,23 +185,11 @@ struct StatusMember<'a> {
     recipient_id: &'a str,
     recipient_user_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_identity_key_hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     biz_opaque_callback_data: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<[Error; 1]>,
-}
-
-#[derive(Serialize)]
-struct Error {
-    code: u32,
-    title: &'static str,
-    message: &'static str,
-    error_data: ErrorData,
-    href: &'static str,
-}
-
-#[derive(Serialize)]
-struct ErrorData {
-    details: &'static str,
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::Semaphore;
 use waxseal_sidecar::{
     limits::Quota,
-    message::{Accepted, Engine, IdempotencyKey, NumberFacts, Outbound, OutboundBody, Refusal, Wamid},
+    message::{Accepted, Addressee, Engine, IdempotencyKey, MessageStatus, NumberFacts, Outbound, OutboundBody, Refusal, Wamid},
 };
 
 /// What a number was asked for, in words.
@@ -65,8 +65,12 @@ impl Engine for Fake {
     async fn send(&self, message: Outbound) -> Result<Accepted, Refusal> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         drop(self.gate.acquire().await);
-        if let Some((_, refusal)) = REFUSED.iter().find(|(to, _)| *to == message.to.wa_id()) {
-            return Err(*refusal);
+        let to = match &message.to {
+            Addressee::Number(number) => number.reveal(),
+            Addressee::UserId(user_id) => user_id,
+        };
+        if let Some((_, refusal)) = REFUSED.iter().find(|(refused, _)| to.strip_prefix('+') == Some(refused)) {
+            return Err(refusal.clone());
         }
         let number = self.accepted.fetch_add(1, Ordering::SeqCst);
         let wamid = Wamid::from_token(format!("message {number}").as_bytes()).unwrap();
@@ -79,15 +83,23 @@ impl Engine for Fake {
             return Ok(Accepted {
                 wamid: wamid.clone(),
                 quota: Quota::default(),
+                message_status: None,
             });
         }
         let what = match &message.body {
             OutboundBody::Text { body, .. } => body.reveal().to_owned(),
             OutboundBody::Reaction { message, emoji } => format!("{} on {}", emoji.reveal(), message.as_str()),
+            OutboundBody::Media(attachment) => attachment.kind.as_str().to_owned(),
+            OutboundBody::Location(_) => "location".to_owned(),
+            OutboundBody::Contacts(_) => "contacts".to_owned(),
+            OutboundBody::Interactive(interactive) => interactive.content.kind.clone(),
+            OutboundBody::Template(call) => format!("template {} in {}", call.name, call.language),
         };
-        self.asked.push(format!("{}: {what}", message.to.reveal()));
+        let message_status = matches!(message.body, OutboundBody::Template(_)).then_some(MessageStatus::Accepted);
+        self.asked.push(format!("{to}: {what}"));
         Ok(Accepted {
             wamid,
+            message_status,
             quota: Quota::default(),
         })
     }

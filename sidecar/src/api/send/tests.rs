@@ -1,6 +1,7 @@
 use http::HeaderValue;
 
 use super::*;
+use crate::message::MessageStatus;
 
 fn command(json: &str) -> Result<Command, GraphError> {
     parse(&HeaderMap::new(), json.as_bytes())
@@ -14,6 +15,13 @@ fn message(json: &str) -> Outbound {
     }
 }
 
+fn wa_id(message: &Outbound) -> &str {
+    match &message.to {
+        Addressee::Number(number) => number.wa_id(),
+        Addressee::UserId(user_id) => user_id,
+    }
+}
+
 fn refusal(json: &str) -> (u32, String) {
     let error = command(json).err().unwrap();
     (error.code, format!("{error:?}"))
@@ -22,7 +30,7 @@ fn refusal(json: &str) -> (u32, String) {
 fn text_of(message: &Outbound) -> (&str, bool) {
     match &message.body {
         OutboundBody::Text { body, preview_url } => (body.reveal(), *preview_url),
-        OutboundBody::Reaction { .. } => panic!("a reaction"),
+        _ => panic!("no text"),
     }
 }
 
@@ -33,7 +41,7 @@ fn a_text_as_the_documentation_writes_it() {
             "context":{"message_id":"wamid.QUOTED"},"biz_opaque_callback_data":"order 7",
             "text":{"preview_url":true,"body":"Grüße \ud83d\udc4b"}}"#,
     );
-    assert_eq!(message.to.reveal(), "+15550101");
+    assert_eq!(wa_id(&message), "15550101");
     assert_eq!(text_of(&message), ("Grüße 👋", true));
     assert_eq!(message.quoted.unwrap().as_str(), "wamid.QUOTED");
     assert_eq!(message.opaque_callback_data.unwrap().reveal(), "order 7");
@@ -53,7 +61,7 @@ fn what_clients_leave_out_or_write_otherwise() {
         "\u{feff}{\"messaging_product\":\"whatsapp\",\"to\":\"15550101\",\"text\":{\"body\":\"hi\"}}\r\n",
     ] {
         let message = message(json);
-        assert_eq!((message.to.wa_id(), text_of(&message)), ("15550101", ("hi", false)), "{json}");
+        assert_eq!((wa_id(&message), text_of(&message)), ("15550101", ("hi", false)), "{json}");
         assert!(message.quoted.is_none() && message.opaque_callback_data.is_none());
     }
 }
@@ -253,10 +261,23 @@ fn the_fingerprint_is_of_the_meaning() {
 
 #[test]
 fn answers_are_the_documented_bytes() {
-    let to = PhoneNumber::parse("+15550101").unwrap();
-    let wamid = Wamid::parse("wamid.AbC-_9").unwrap();
+    let to = Addressee::Number(PhoneNumber::parse("+15550101").unwrap());
+    let mut answer = Accepted {
+        wamid: Wamid::parse("wamid.AbC-_9").unwrap(),
+        message_status: None,
+        quota: crate::limits::Quota::default(),
+    };
     assert_eq!(
-        String::from_utf8(accepted(accepted_head("+1 (555) 01-01", &to), &wamid)).unwrap(),
+        String::from_utf8(accepted(accepted_head("+1 (555) 01-01", &to), &answer)).unwrap(),
         r#"{"messaging_product":"whatsapp","contacts":[{"input":"+1 (555) 01-01","wa_id":"15550101"}],"messages":[{"id":"wamid.AbC-_9"}]}"#
+    );
+    let to = Addressee::UserId("US.13491208655302741918".to_owned());
+    answer.message_status = Some(MessageStatus::Accepted);
+    assert_eq!(
+        String::from_utf8(accepted(accepted_head("US.13491208655302741918", &to), &answer)).unwrap(),
+        concat!(
+            r#"{"messaging_product":"whatsapp","contacts":[{"input":"US.13491208655302741918","user_id":"US.13491208655302741918"}],"#,
+            r#""messages":[{"id":"wamid.AbC-_9","message_status":"accepted"}]}"#,
+        )
     );
 }

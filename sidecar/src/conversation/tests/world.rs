@@ -261,6 +261,7 @@ impl World {
                     expires_at_ms,
                     tracked: true,
                     opaque: None,
+                    identity_hash: None,
                 },
             ),
             Op::Schedule {
@@ -299,6 +300,7 @@ impl World {
             expires_at_ms,
             tracked: false,
             opaque: None,
+            identity_hash: None,
         };
         let ops = vec![self.job(lane, &job)];
         self.store.commit(&Batch { ops, ..Batch::default() });

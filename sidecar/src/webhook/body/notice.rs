@@ -47,7 +47,7 @@ impl Account {
                             "error_data": {
                                 "details": "A message of a consumer was dropped: the webhook did not take it within the hour for which this number keeps messages.",
                             },
-                            "href": super::HREF,
+                            "href": super::error::HREF,
                         }],
                     },
                     "field": "messages",

@@ -1,5 +1,5 @@
 use super::*;
-use crate::message::{InboundContext, Wamid};
+use crate::message::{FailureReason, InboundBody, InboundContext, Quoted, Wamid};
 
 fn account() -> Account {
     Account::new(&NumberFacts {
@@ -27,6 +27,7 @@ fn message(body: InboundBody) -> InboundMessage {
         from: consumer(),
         profile_name: Some(Text::from("Ada Löwe")),
         user_id: "US.13491208655302741918".to_owned(),
+        identity_key_hash: None,
         wamid: wamid("aW5ib3VuZA"),
         timestamp_s: 1_749_416_383,
         body,
@@ -42,6 +43,7 @@ fn status(status: Status) -> StatusUpdate {
         status,
         timestamp_s: 1_750_030_073,
         opaque_callback_data: None,
+        identity_key_hash: None,
     }
 }
 
@@ -71,8 +73,11 @@ fn a_text() {
 fn an_answer_to_a_message() {
     let mut answer = message(InboundBody::Text(Text::from("yes")));
     answer.context = Some(InboundContext {
-        wamid: wamid("cXVvdGVk"),
-        from: PhoneNumber::parse("+15550100").unwrap(),
+        quoted: Some(Quoted {
+            wamid: wamid("cXVvdGVk"),
+            from: PhoneNumber::parse("+15550100").unwrap(),
+        }),
+        forwarded: false,
     });
     let context = r#""context":{"from":"15550100","id":"wamid.cXVvdGVk"},"#;
     assert_eq!(
@@ -145,7 +150,7 @@ fn a_failure_says_why() {
         FailureReason::PairRateLimited,
         FailureReason::Internal,
     ];
-    let mut details: Vec<&str> = every.into_iter().map(|reason| error(reason).error_data.details).collect();
+    let mut details: Vec<&str> = every.into_iter().map(|reason| error::of(reason).details()).collect();
     details.sort_unstable();
     details.dedup();
     assert_eq!(details.len(), every.len(), "each reason has its own words");

@@ -1,0 +1,129 @@
+//! From what the business asks for to what the consumer is shown: files are found or fetched, templates filled in.
+//!
+//! Nothing here is durable yet, and nothing here is on the way of a text.
+
+use std::time::Duration;
+
+use waxseal_content::{Body, Media, MessageId, PhoneNumber, Template};
+use waxseal_sealing::Class;
+
+use super::{Number, refusal};
+use crate::{
+    conversation::{core, record::UserRecord},
+    message::{Addressee, Attachment, File, Header, Interactive, MessageStatus, Outbound, OutboundBody, Refusal, Wamid},
+    template::{self, Category},
+};
+
+/// A message, ready to be made durable.
+pub(super) struct Composed {
+    pub(super) body: Body,
+    /// After which time it is not worth delivering any more, if sooner than any message.
+    pub(super) worth: Option<Duration>,
+    pub(super) message_status: Option<MessageStatus>,
+}
+
+impl From<Body> for Composed {
+    fn from(body: Body) -> Self {
+        Self {
+            body,
+            worth: None,
+            message_status: None,
+        }
+    }
+}
+
+/// Whether a message names anything that may be gone when it is sent again.
+pub(super) const fn names_something(message: &Outbound) -> bool {
+    let whole = matches!(
+        message.body,
+        OutboundBody::Text { .. } | OutboundBody::Reaction { .. } | OutboundBody::Location(_) | OutboundBody::Contacts(_)
+    );
+    !whole || matches!(message.to, Addressee::UserId(_))
+}
+
+/// What the answer to a message of this kind says of it.
+pub(super) const fn message_status(body: &OutboundBody) -> Option<MessageStatus> {
+    match body {
+        OutboundBody::Template(_) => Some(MessageStatus::Accepted),
+        _ => None,
+    }
+}
+
+/// The number of a consumer.
+pub(super) async fn addressee(number: &Number, to: Addressee) -> Result<PhoneNumber, Refusal> {
+    let user_id = match to {
+        Addressee::Number(to) => return Ok(to),
+        Addressee::UserId(user_id) => user_id,
+    };
+    let shared = &number.shared;
+    let key = shared.names.user(&shared.blind.of(&user_id));
+    let values = number
+        .store
+        .get(std::slice::from_ref(&key))
+        .await
+        .map_err(|error| refusal(&error))?;
+    let sealed = values.into_iter().next().flatten().ok_or(Refusal::UnknownUser)?;
+    let user: UserRecord = core::open(shared, Class::Session, &key, &sealed).ok_or(Refusal::UnknownUser)?;
+    PhoneNumber::parse(&user.number).map_err(|_| Refusal::UnknownUser)
+}
+
+/// Makes a message whole. `of_peer` tells which message of the conversation a `wamid` names.
+pub(super) async fn compose(
+    number: &Number,
+    body: OutboundBody,
+    by_user_id: bool,
+    of_peer: impl Fn(&Wamid) -> Result<MessageId, Refusal>,
+) -> Result<Composed, Refusal> {
+    Ok(match body {
+        OutboundBody::Text { body, preview_url } => Body::Text { body, preview_url }.into(),
+        OutboundBody::Reaction { message, emoji } => Body::Reaction {
+            message_id: of_peer(&message)?,
+            emoji,
+        }
+        .into(),
+        OutboundBody::Location(location) => Body::Location(*location).into(),
+        OutboundBody::Contacts(contacts) => Body::Contacts(contacts).into(),
+        OutboundBody::Media(attachment) => Body::Media(attach(number, *attachment).await?).into(),
+        OutboundBody::Interactive(interactive) => {
+            let Interactive { mut content, header } = *interactive;
+            content.header = self::header(number, header).await?;
+            Body::Interactive(Box::new(content)).into()
+        }
+        OutboundBody::Template(call) => {
+            let filled = template::fill(number, &call)?;
+            if by_user_id && filled.category == Category::Authentication {
+                return Err(Refusal::NumberNeeded);
+            }
+            Composed {
+                worth: filled.worth,
+                message_status: Some(MessageStatus::Accepted),
+                body: Body::Template(Box::new(Template {
+                    name: filled.name,
+                    language: filled.language,
+                    header: header(number, filled.header).await?,
+                    body: filled.body,
+                    footer: filled.footer,
+                    buttons: filled.buttons,
+                })),
+            }
+        }
+    })
+}
+
+async fn header(number: &Number, header: Option<Header>) -> Result<Option<waxseal_content::Header>, Refusal> {
+    Ok(match header {
+        None => None,
+        Some(Header::Text(text)) => Some(waxseal_content::Header::Text(text)),
+        Some(Header::Location(location)) => Some(waxseal_content::Header::Location(*location)),
+        Some(Header::Media(attachment)) => Some(waxseal_content::Header::Media(attach(number, *attachment).await?)),
+    })
+}
+
+/// The file of a message, at the relay by the time this returns.
+#[allow(clippy::unused_async, reason = "files come from elsewhere")]
+async fn attach(_number: &Number, attachment: Attachment) -> Result<Media, Refusal> {
+    match attachment.file {
+        File::Id(_) => Err(Refusal::UnknownMedia),
+        File::Link(_) => Err(Refusal::Media("files are not fetched from links".into())),
+    }
+}

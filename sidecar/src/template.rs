@@ -1,0 +1,167 @@
+//! Message templates as messages need them.
+//!
+//! Purpose: what a business asks for ([`Call`]: name, language and what is to be filled in), what comes of it ([`Filled`]), and why not
+//! ([`Fault`], with the Cloud API's codes). [`fill`] is where the two meet.
+//!
+//! May touch: the number's registry of templates. Must not: know JSON of requests, HTTP or the ratchet. What is filled in is content: it has no
+//! `Debug`, and no fault repeats it.
+
+use std::{borrow::Cow, time::Duration};
+
+use waxseal_content::{Location, TemplateButton, Text};
+
+use crate::{
+    message::{Attachment, Header},
+    number::Number,
+};
+
+/// A template that is to be sent, as the business asks for it.
+pub struct Call {
+    /// Its name.
+    pub name: String,
+    /// Its language, for example `en_US`.
+    pub language: String,
+    /// What is to be filled in, in the order of the request.
+    pub components: Vec<Component>,
+}
+
+/// What is to be filled into one part of a template.
+pub struct Component {
+    /// Which part.
+    pub part: Part,
+    /// The values, in the order of the request.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A part of a template.
+pub enum Part {
+    /// What stands above the body.
+    Header,
+    /// The message itself.
+    Body,
+    /// One of the buttons.
+    Button {
+        /// Which kind it should be: the Cloud API's word, in lower case.
+        sub_type: String,
+        /// Which of the buttons, counted from 0.
+        index: u32,
+    },
+    /// An offer that ends.
+    LimitedTimeOffer,
+    /// Cards side by side, each with parts of its own.
+    Carousel(Vec<Card>),
+    /// A part that the Cloud API does not know either: its word, in lower case.
+    Other(String),
+}
+
+/// One card of a carousel.
+pub struct Card {
+    /// Which of the cards, counted from 0.
+    pub index: u32,
+    /// What is to be filled in.
+    pub components: Vec<Component>,
+}
+
+/// One value to be filled in.
+pub struct Parameter {
+    /// The name of its place, in templates that name them.
+    pub name: Option<String>,
+    /// The value.
+    pub value: Value,
+}
+
+/// What is filled in.
+pub enum Value {
+    /// Text.
+    Text(Text),
+    /// An amount of money: what is shown where it cannot be written in the consumer's way.
+    Currency {
+        /// That text.
+        fallback: Text,
+        /// The currency's three letters.
+        code: String,
+        /// The amount, times 1000.
+        amount_1000: i64,
+    },
+    /// A time, as it is to be shown.
+    DateTime {
+        /// That text.
+        fallback: Text,
+    },
+    /// A file.
+    Media(Box<Attachment>),
+    /// A place.
+    Location(Box<Location>),
+    /// What a quick reply gives back.
+    Payload(Text),
+    /// A code to be copied.
+    CouponCode(Text),
+    /// When an offer ends, Unix milliseconds.
+    ExpiresAt(i64),
+    /// What a button does, as the business wrote it (JSON).
+    Action(Text),
+    /// A value of another type: the Cloud API's word, in lower case.
+    Other(String),
+}
+
+/// A template, filled in. Its file, if it has one, is only named.
+pub struct Filled {
+    /// Its name.
+    pub name: String,
+    /// Its language.
+    pub language: String,
+    /// What it is for.
+    pub category: Category,
+    /// Above the body.
+    pub header: Option<Header>,
+    /// The message itself.
+    pub body: Text,
+    /// Below the body.
+    pub footer: Option<Text>,
+    /// What can be pressed.
+    pub buttons: Vec<TemplateButton>,
+    /// After which time it is not worth delivering any more; `None` for as long as any message.
+    pub worth: Option<Duration>,
+}
+
+/// What a template is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// One-time codes.
+    Authentication,
+    /// What the consumer asked for.
+    Utility,
+    /// Everything else.
+    Marketing,
+}
+
+/// Why a template cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("template refused with {code}: {details}")]
+pub struct Fault {
+    /// The Cloud API's code: 132000, 132001, 132005, 132007, 132008, 132012, 132015, 132016, 132068, 132069.
+    pub code: u32,
+    /// What is wrong. Names members and rules, never values.
+    pub details: Cow<'static, str>,
+}
+
+impl Fault {
+    /// 132001: there is no such template, not in this language, or it is not approved.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self {
+            code: 132_001,
+            details: Cow::Borrowed(
+                "template names no approved template of this account in that language: create it with POST /{account}/message_templates.",
+            ),
+        }
+    }
+}
+
+/// Fills a template of the number in.
+///
+/// # Errors
+/// [`Fault`] when there is no such template, or what is to be filled in does not fit it.
+pub(crate) fn fill(_number: &Number, _call: &Call) -> Result<Filled, Fault> {
+    Err(Fault::unknown())
+}

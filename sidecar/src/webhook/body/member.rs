@@ -1,0 +1,286 @@
+//! A consumer's message as its webhook says it: members by name and order as the Cloud API's samples have them.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use waxseal_content::{InteractiveReply, Location, MediaKind, Reply, Text};
+
+use super::error::{self, Error};
+use crate::message::{InboundBody, InboundMedia, InboundMessage};
+
+/// What clients expect of a flow that says nothing else.
+const FLOW_BODY: &str = "Sent";
+const FLOW_NAME: &str = "flow";
+
+#[derive(Serialize)]
+pub(super) struct Message<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<Context<'a>>,
+    from: &'a str,
+    from_user_id: &'a str,
+    id: &'a str,
+    timestamp: String,
+    #[serde(flatten)]
+    said: Said<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<[Error; 1]>,
+    r#type: &'static str,
+}
+
+/// The member that is named like the type.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Said<'a> {
+    Text(TextMember<'a>),
+    Reaction(ReactionMember<'a>),
+    Image(MediaMember<'a>),
+    Audio(MediaMember<'a>),
+    Video(MediaMember<'a>),
+    Document(MediaMember<'a>),
+    Sticker(MediaMember<'a>),
+    Location(LocationMember<'a>),
+    Contacts(Value),
+    Button(ButtonMember<'a>),
+    Interactive(InteractiveMember<'a>),
+    Edit(EditMember<'a>),
+    Revoke(RevokeMember<'a>),
+    #[serde(untagged)]
+    Nothing {},
+}
+
+#[derive(Serialize)]
+struct Context<'a> {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    forwarded: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct TextMember<'a> {
+    body: &'a str,
+}
+
+#[derive(Serialize)]
+struct ReactionMember<'a> {
+    message_id: &'a str,
+    // As the Cloud API does it: a reaction taken back has no emoji.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emoji: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MediaMember<'a> {
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal")]
+    caption: Option<&'a Text>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal")]
+    filename: Option<&'a Text>,
+    mime_type: &'a str,
+    sha256: String,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voice: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    animated: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct LocationMember<'a> {
+    latitude: f64,
+    longitude: f64,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal")]
+    name: Option<&'a Text>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal")]
+    address: Option<&'a Text>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal")]
+    url: Option<&'a Text>,
+}
+
+#[derive(Serialize)]
+struct ButtonMember<'a> {
+    payload: &'a str,
+    text: &'a str,
+}
+
+/// What was chosen: the type names the member here, too.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum InteractiveMember<'a> {
+    ButtonReply { button_reply: Choice<'a> },
+    ListReply { list_reply: Choice<'a> },
+    NfmReply { nfm_reply: FlowReply<'a> },
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    id: &'a str,
+    title: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal")]
+    description: Option<&'a Text>,
+}
+
+#[derive(Serialize)]
+struct FlowReply<'a> {
+    response_json: &'a str,
+    body: &'a str,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct EditMember<'a> {
+    original_message_id: &'a str,
+    message: Edited<'a>,
+}
+
+#[derive(Serialize)]
+struct Edited<'a> {
+    text: TextMember<'a>,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct RevokeMember<'a> {
+    original_message_id: &'a str,
+}
+
+#[allow(clippy::ref_option, reason = "serde hands over references")]
+fn reveal<S: Serializer>(text: &Option<&Text>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.map(Text::reveal).serialize(serializer)
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn new(message: &'a InboundMessage) -> Self {
+        let (said, r#type) = said(&message.body);
+        let errors = match (&message.body, r#type) {
+            (InboundBody::MediaTooLarge, _) => Some([error::MEDIA_TOO_LARGE]),
+            (_, UNSUPPORTED) => Some([error::UNSUPPORTED]),
+            _ => None,
+        };
+        Self {
+            context: message.context.as_ref().map(|context| Context {
+                forwarded: context.forwarded,
+                from: context.quoted.as_ref().map(|quoted| quoted.from.wa_id()),
+                id: context.quoted.as_ref().map(|quoted| quoted.wamid.as_str()),
+            }),
+            from: message.from.wa_id(),
+            from_user_id: &message.user_id,
+            id: message.wamid.as_str(),
+            timestamp: message.timestamp_s.to_string(),
+            said,
+            errors,
+            r#type,
+        }
+    }
+}
+
+const UNSUPPORTED: &str = "unsupported";
+
+fn said(body: &InboundBody) -> (Said<'_>, &'static str) {
+    match body {
+        InboundBody::Text(body) => (Said::Text(TextMember { body: body.reveal() }), "text"),
+        InboundBody::Reaction { message, emoji } => {
+            let member = ReactionMember {
+                message_id: message.as_str(),
+                emoji: Some(emoji.reveal()).filter(|emoji| !emoji.is_empty()),
+            };
+            (Said::Reaction(member), "reaction")
+        }
+        InboundBody::Media(media) => (said_of_media(media), media.kind.as_str()),
+        InboundBody::Location(location) => (Said::Location(said_of_location(location)), "location"),
+        InboundBody::Contacts(contacts) => match serde_json::from_str(contacts.cards_json.reveal()) {
+            Ok(Value::Array(cards)) if !cards.is_empty() && cards.iter().all(Value::is_object) => {
+                (Said::Contacts(Value::Array(cards)), "contacts")
+            }
+            // A consumer may write what it likes; receivers look into what it says.
+            _ => (Said::Nothing {}, UNSUPPORTED),
+        },
+        InboundBody::Button(reply) => {
+            let member = ButtonMember {
+                payload: reply.payload.reveal(),
+                text: reply.text.reveal(),
+            };
+            (Said::Button(member), "button")
+        }
+        InboundBody::Interactive(reply) => (Said::Interactive(said_of_reply(reply)), "interactive"),
+        InboundBody::Edit { original, text } => {
+            let member = EditMember {
+                original_message_id: original.as_str(),
+                message: Edited {
+                    text: TextMember { body: text.reveal() },
+                    r#type: "text",
+                },
+            };
+            (Said::Edit(member), "edit")
+        }
+        InboundBody::Revoke { original } => {
+            let member = RevokeMember {
+                original_message_id: original.as_str(),
+            };
+            (Said::Revoke(member), "revoke")
+        }
+        InboundBody::RequestWelcome => (Said::Nothing {}, "request_welcome"),
+        InboundBody::MediaTooLarge | InboundBody::Unsupported => (Said::Nothing {}, UNSUPPORTED),
+    }
+}
+
+fn said_of_media(media: &InboundMedia) -> Said<'_> {
+    let member = MediaMember {
+        caption: media.caption.as_ref(),
+        filename: media.filename.as_ref(),
+        mime_type: media.mime_type.reveal(),
+        sha256: BASE64_STANDARD.encode(media.sha256),
+        id: &media.id,
+        url: media.url.as_deref(),
+        voice: (media.kind == MediaKind::Audio).then_some(media.voice),
+        animated: (media.kind == MediaKind::Sticker).then_some(media.animated),
+    };
+    match media.kind {
+        MediaKind::Image => Said::Image(member),
+        MediaKind::Audio => Said::Audio(member),
+        MediaKind::Video => Said::Video(member),
+        MediaKind::Document => Said::Document(member),
+        MediaKind::Sticker => Said::Sticker(member),
+    }
+}
+
+fn said_of_location(location: &Location) -> LocationMember<'_> {
+    LocationMember {
+        latitude: location.latitude,
+        longitude: location.longitude,
+        name: location.name.as_ref(),
+        address: location.address.as_ref(),
+        url: location.url.as_ref(),
+    }
+}
+
+fn said_of_reply(reply: &InteractiveReply) -> InteractiveMember<'_> {
+    match reply {
+        InteractiveReply::Button(reply) => InteractiveMember::ButtonReply {
+            button_reply: Choice {
+                // A button has no description.
+                description: None,
+                ..choice(reply)
+            },
+        },
+        InteractiveReply::List(reply) => InteractiveMember::ListReply { list_reply: choice(reply) },
+        InteractiveReply::Flow { response_json, name, body } => InteractiveMember::NfmReply {
+            nfm_reply: FlowReply {
+                response_json: response_json.reveal(),
+                body: body.as_ref().map_or(FLOW_BODY, Text::reveal),
+                name: name.as_ref().map_or(FLOW_NAME, Text::reveal),
+            },
+        },
+    }
+}
+
+fn choice(reply: &Reply) -> Choice<'_> {
+    Choice {
+        id: reply.id.reveal(),
+        title: reply.title.reveal(),
+        description: reply.description.as_ref(),
+    }
+}
