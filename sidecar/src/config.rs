@@ -143,6 +143,22 @@ pub struct Surface {
     pub rules: Rules,
     /// Where files are kept, and how they are handed out.
     pub media: Media,
+    /// What there is to say about webhooks besides where they go.
+    pub webhooks: Webhooks,
+}
+
+/// What there is to say about webhooks besides where they go.
+#[derive(Clone, Default)]
+pub struct Webhooks {
+    /// Whether [`Number::webhook`] was declared for this number alone; else it is its account's, and an override of the account that was set
+    /// through the API comes before it.
+    pub of_number: bool,
+    /// The fields whose events are sent, unless the API says otherwise; `messages` when absent.
+    pub fields: Option<Vec<String>>,
+    /// Certificates (PEM) of the authorities that may sign the certificate of a declared webhook, beside the public ones.
+    pub ca: Option<Vec<u8>>,
+    /// What is shown to webhooks that ask for a client certificate: the certificate, those that vouch for it, and the key, in PEM.
+    pub identity: Option<Secret>,
 }
 
 /// Where files are kept, and how they are handed out.

@@ -49,9 +49,11 @@ mod keys;
 mod link;
 mod retention;
 mod status;
+mod webhooks;
 
 pub use hooks::{WebhookResult, WebhookState};
 pub use status::{Status, Waiting};
+pub use webhooks::{Told, Untaken, WebhookConfiguration};
 
 /// Events waiting for one lane; the link is not read further while a lane is full.
 const LANE_EVENTS: usize = 512;
@@ -92,6 +94,11 @@ pub struct Number {
     custody: tokio::sync::Mutex<Custody>,
     transport: Arc<dyn Transport>,
     hooks: Arc<hooks::Hooks>,
+    app_secret: config::Secret,
+    /// The webhook fields that are declared.
+    declared_fields: Option<Vec<String>>,
+    /// Held while what the API says of webhooks changes.
+    telling: tokio::sync::Mutex<()>,
     linked: AtomicBool,
     /// Whether the transport has answered that it does not accept the number.
     refused: AtomicBool,
@@ -185,7 +192,9 @@ impl Number {
             surroundings.store.clone(),
             blobs,
         )?;
-        let hooks = hooks::Hooks::new(config.webhook.as_ref(), config.app_secret.reveal(), now)?;
+        let hooks = hooks::Hooks::new(&config, now)?;
+        let declared_fields = webhooks::declared_fields(&config);
+        webhooks::apply(&book, &shared, &hooks, declared_fields.as_deref());
         let epoch = custody.keys().epoch;
 
         let limiter = Arc::new(Limiter::new(&config.surface.rules, Clock::system()));
@@ -225,6 +234,9 @@ impl Number {
             custody: tokio::sync::Mutex::new(custody),
             transport,
             hooks,
+            app_secret: config.app_secret.clone(),
+            declared_fields,
+            telling: tokio::sync::Mutex::new(()),
             linked: AtomicBool::new(false),
             refused: AtomicBool::new(false),
             epoch: AtomicU64::new(epoch),
@@ -259,11 +271,11 @@ impl Number {
         tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = hooks.verify() => {
-                    for lane in senders {
+                () = hooks.verify(|| async {
+                    for lane in &senders {
                         let _ = lane.send(Event::WebhookReady).await;
                     }
-                }
+                }) => {}
             }
         });
         Ok(number)
@@ -367,6 +379,7 @@ impl Engine for Number {
     fn facts(&self) -> NumberFacts {
         NumberFacts {
             connected: self.is_linked(),
+            webhook_url: self.hooks.url(),
             ..self.facts.clone()
         }
     }
@@ -383,7 +396,7 @@ impl Engine for Number {
 #[cfg(feature = "kubernetes")]
 pub(crate) fn check(config: &config::Number, relay_url: &str, relay_tls: &Tls) -> Result<(), Error> {
     RelayAccount::new(relay_url, relay_tls, &config.phone_number, [0; 32], config.pin.clone()).map_err(Error::Relay)?;
-    hooks::Hooks::new(config.webhook.as_ref(), config.app_secret.reveal(), SystemTime::now())?;
+    hooks::Hooks::new(config, SystemTime::now())?;
     Ok(())
 }
 

@@ -167,6 +167,11 @@ impl GraphError {
         error
     }
 
+    /// 2200: an address given for webhooks leads nowhere it may lead, or does not answer the verification handshake.
+    pub(super) fn callback_refused(details: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 2200, "(#2200) Callback verification failed").details(details)
+    }
+
     /// 2500: no such path.
     pub(super) fn unknown_path() -> Self {
         Self::new(StatusCode::BAD_REQUEST, 2500, "Unknown path components")

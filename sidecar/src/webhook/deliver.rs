@@ -7,11 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
-use reqwest::{Client, Url, redirect};
+use reqwest::{Certificate, Client, Identity, Url, redirect};
 
 use super::{
     line::{Ended, FailureKind},
     sign::{EventId, Signer},
+};
+use crate::{
+    config::{Egress, Secret},
+    egress::{self, Refused, Resolver},
 };
 
 const X_HUB_SIGNATURE_256: HeaderName = HeaderName::from_static("x-hub-signature-256");
@@ -32,6 +36,25 @@ pub enum InvalidEndpoint {
     /// The HTTP client cannot be built, for example because the system has no certificate store.
     #[error("cannot set up the HTTP client for webhooks")]
     Client(#[source] reqwest::Error),
+    /// A certificate or key for webhooks is not one. Does not repeat it.
+    #[error("the client certificate or the authorities for webhooks are not PEM, or do not belong together")]
+    Tls(#[source] reqwest::Error),
+    /// It was given through the API, and leads where that may not lead.
+    #[error("the webhook URL is refused: {0}")]
+    Refused(Refused),
+}
+
+/// How an endpoint is reached.
+#[derive(Clone, Default)]
+pub struct Reach {
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// Certificates (PEM) of further authorities.
+    pub ca: Option<Vec<u8>>,
+    /// What is shown to an endpoint that asks for a client certificate, in PEM.
+    pub identity: Option<Secret>,
+    /// Where it may lead, if somebody else than the operator of this process says so.
+    pub walls: Option<Egress>,
 }
 
 /// Why an attempt failed.
@@ -94,14 +117,30 @@ pub struct Endpoint {
     url: Url,
     client: Client,
     signer: Signer,
+    walls: Option<Egress>,
 }
 
 impl Endpoint {
-    /// Prepares an endpoint. Nothing is sent yet.
+    /// Prepares an endpoint of the operator's choice. Nothing is sent yet.
     ///
     /// # Errors
     /// [`InvalidEndpoint`].
     pub fn new(url: &str, app_secret: &str, timeout: Duration) -> Result<Self, InvalidEndpoint> {
+        let reach = Reach {
+            timeout,
+            ..Reach::default()
+        };
+        Self::reached(url, app_secret, &reach)
+    }
+
+    /// Prepares an endpoint. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`InvalidEndpoint`].
+    pub fn reached(url: &str, app_secret: &str, reach: &Reach) -> Result<Self, InvalidEndpoint> {
+        if let Some(walls) = &reach.walls {
+            egress::check(url, walls).map_err(InvalidEndpoint::Refused)?;
+        }
         let mut url = Url::parse(url).map_err(|_| InvalidEndpoint::Url)?;
         let plain = url.username().is_empty() && url.password().is_none() && url.has_host();
         if !plain || !matches!(url.scheme(), "http" | "https") {
@@ -110,23 +149,32 @@ impl Endpoint {
         url.set_fragment(None);
         // The TLS library needs one provider for the process; whoever installed one first was as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(concat!("waxseal/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .http1_only()
+        let builder = match &reach.walls {
+            Some(walls) => egress::client(Resolver::system(walls)),
+            None => Client::builder()
+                .user_agent(concat!("waxseal/", env!("CARGO_PKG_VERSION")))
+                .redirect(redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .no_proxy()
+                .http1_only(),
+        };
+        let mut builder = builder
             .tcp_nodelay(true)
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            .pool_idle_timeout(Duration::from_secs(20))
-            .build()
-            .map_err(InvalidEndpoint::Client)?;
+            .timeout(reach.timeout)
+            .connect_timeout(reach.timeout)
+            .pool_idle_timeout(Duration::from_secs(20));
+        if let Some(ca) = &reach.ca {
+            builder = builder.tls_certs_merge(Certificate::from_pem_bundle(ca).map_err(InvalidEndpoint::Tls)?);
+        }
+        if let Some(identity) = &reach.identity {
+            builder = builder.identity(Identity::from_pem(identity.reveal().as_bytes()).map_err(InvalidEndpoint::Tls)?);
+        }
         Ok(Self {
             url,
-            client,
+            client: builder.build().map_err(InvalidEndpoint::Client)?,
             signer: Signer::new(app_secret),
+            walls: reach.walls.clone(),
         })
     }
 
@@ -153,6 +201,12 @@ impl Endpoint {
                 };
             }
         };
+        if self.is_walled_off(&response) {
+            return Outcome::Failed {
+                failure: Failure::Connect,
+                retry_after: None,
+            };
+        }
         let status = response.status();
         let retry_after = response
             .headers()
@@ -174,11 +228,22 @@ impl Endpoint {
         let mut url = self.url.clone();
         url.query_pairs_mut().extend_pairs(query);
         let response = self.client.get(url).send().await.map_err(|error| failure(&error))?;
+        if self.is_walled_off(&response) {
+            return Err(Failure::Connect);
+        }
         let status = response.status().as_u16();
         read(response, limit_bytes)
             .await
             .map(|body| (status, body))
             .map_err(|error| failure(&error))
+    }
+}
+
+impl Endpoint {
+    /// Whether somebody answered whom the endpoint may not lead to.
+    fn is_walled_off(&self, response: &reqwest::Response) -> bool {
+        let walls = self.walls.as_ref();
+        walls.is_some_and(|walls| egress::check_peer(response.remote_addr(), walls).is_err())
     }
 }
 

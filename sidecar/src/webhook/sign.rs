@@ -28,7 +28,7 @@ impl std::fmt::Display for EventId {
 }
 
 /// HMAC with a key of any length: one longer than a block is hashed, a shorter one filled up with zeros (RFC 2104).
-pub(super) fn keyed(key: &[u8]) -> Hmac<Sha256> {
+pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
     let mut block = [0_u8; 64];
     if let Some(start) = block.get_mut(..key.len()) {
         start.copy_from_slice(key);
