@@ -192,8 +192,8 @@ impl<E: Engine> Api<E> {
                 let engine = self.authorize(parts, id)?;
                 let usage = self.count(engine.number().map(Target::Phone).as_ref(), None)?;
                 let fields = query(&parts.uri, "fields")?;
-                let response = json(StatusCode::OK, node::read(&engine.facts(), fields.as_deref())?);
-                Ok(with_usage(response, usage.as_ref()))
+                let node = node::read(&engine.facts(), engine.number(), fields.as_deref())?;
+                Ok(with_usage(json(StatusCode::OK, node), usage.as_ref()))
             }
             (Route::Source, &(Method::GET | Method::HEAD)) => Ok(json(StatusCode::OK, self.source.clone())),
             (Route::Messages(id), method) => {
@@ -220,7 +220,13 @@ impl<E: Engine> Api<E> {
     fn target<'a>(&'a self, parts: &http::request::Parts, id: &'a str) -> Result<Target<'a>, GraphError> {
         let unknown = || GraphError::unsupported_object(&parts.method);
         if self.numbers.contains_key(id) {
-            return self.authorize(parts, id)?.number().map(Target::Phone).ok_or_else(unknown);
+            let number = self.authorize(parts, id)?.number();
+            return number
+                .map(Target::Phone)
+                .ok_or_else(|| match route::rest(parts.uri.path()).is_empty() {
+                    true => unknown(),
+                    false => GraphError::unknown_path(),
+                });
         }
         let numbers = || {
             self.numbers
@@ -292,7 +298,9 @@ impl<E: Engine> Api<E> {
             uri: &parts.uri,
             path: route::rest(parts.uri.path()),
             query,
+            is_secured: parts.extensions.get::<server::Secured>().is_some(),
             body: Some(body.map_err(|_| graph::BrokenOff).boxed_unsync()),
+            read: None,
             body_bytes: self.limits.body_bytes,
             body_time: self.limits.body,
         })

@@ -139,6 +139,8 @@ pub struct Surface {
     /// `https://host` of the HTTP port as the business reaches it, without a slash at the end: for the addresses of media in webhooks. When
     /// absent, the address the port listens on.
     pub api_url: Option<String>,
+    /// The country (two capital letters) that messages may be kept in and in no other, when that is declared.
+    pub storage_region: Option<String>,
     /// Limits and rules of conversations.
     pub rules: Rules,
     /// Where files are kept, and how they are handed out.

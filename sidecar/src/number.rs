@@ -15,7 +15,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,9 @@ mod announce;
 mod hooks;
 mod keys;
 mod link;
+pub mod registration;
 mod retention;
+pub mod settings;
 mod status;
 mod webhooks;
 
@@ -102,6 +104,13 @@ pub struct Number {
     linked: AtomicBool,
     /// Whether the transport has answered that it does not accept the number.
     refused: AtomicBool,
+    /// Whether the number is to be registered; what the book says.
+    wanted: watch::Sender<bool>,
+    /// How the transport stands to it.
+    standing: watch::Sender<registration::Standing>,
+    /// As declared.
+    config: config::Number,
+    identity_check: AtomicBool,
     /// In whose name the number is linked: above every epoch the transport has seen.
     epoch: AtomicU64,
     /// Whether the store has lost what was kept in it, the private halves of published one-time keys among it.
@@ -173,13 +182,14 @@ impl Number {
         .await
         .map_err(Error::Book)?;
         let shared = Arc::new(shared(&config, custody.keys(), names, Arc::clone(&surroundings.metrics)));
+        let registration = registration::read(&book);
         let account = Arc::new(
             RelayAccount::new(
                 &surroundings.relay_url,
                 &surroundings.relay_tls,
                 &config.phone_number,
                 *custody.keys().credential,
-                config.pin.clone(),
+                config::Secret::from(registration.pin(config.pin.reveal())),
             )
             .map_err(Error::Relay)?,
         );
@@ -225,6 +235,7 @@ impl Number {
             actors.push(Lane::new(outfit, core, inbox, events.downgrade()));
             lanes.push(Handle { events, wake, waiting });
         }
+        let rules = config.surface.rules;
         let number = Arc::new(Self {
             facts: facts(&config),
             shared,
@@ -239,14 +250,18 @@ impl Number {
             telling: tokio::sync::Mutex::new(()),
             linked: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            wanted: watch::Sender::new(!registration.is_deregistered()),
+            standing: watch::Sender::new(registration::Standing::Unlinked),
+            identity_check: AtomicBool::new(settings::identity_check(&book)),
             epoch: AtomicU64::new(epoch),
             lost: AtomicBool::new(lost),
             publishing: tokio::sync::Mutex::new(()),
             book,
             limiter,
-            rules: config.surface.rules,
+            rules,
             cores: Arc::clone(&surroundings.cores),
             stop: surroundings.stop.clone(),
+            config,
         });
         for actor in actors {
             // A lane that ends for any reason, a bug included, ends the process: half a number is worse than none.
@@ -291,6 +306,18 @@ impl Number {
     #[must_use]
     pub fn media(&self) -> &Shelf {
         &self.media
+    }
+
+    /// The number as it stands in webhooks.
+    #[must_use]
+    pub fn display_digits(&self) -> &str {
+        self.facts.phone_number.trim_start_matches('+')
+    }
+
+    /// What the number's configuration says of its HTTP port and rules.
+    #[must_use]
+    pub const fn surface(&self) -> &config::Surface {
+        &self.config.surface
     }
 
     /// Whether the number is linked to the transport.
@@ -356,6 +383,9 @@ impl Number {
 
 impl Engine for Number {
     async fn send(&self, message: Outbound) -> Result<Accepted, Refusal> {
+        if self.is_deregistered() {
+            return Err(Refusal::NotRegistered);
+        }
         let begun = std::time::Instant::now();
         let accepted = accept::message(self, message).await;
         let metrics = &self.shared.metrics;
@@ -373,6 +403,9 @@ impl Engine for Number {
     }
 
     async fn mark_read(&self, message: Wamid, typing: bool) -> Result<(), Refusal> {
+        if self.is_deregistered() {
+            return Err(Refusal::NotRegistered);
+        }
         accept::read_mark(self, &message, typing).await
     }
 

@@ -122,10 +122,10 @@ impl Serving {
         &self.numbers
     }
 
-    /// Whether every number is linked to the relay.
+    /// Whether every number that is not deregistered is linked to the relay.
     #[must_use]
     pub fn is_linked(&self) -> bool {
-        self.numbers.iter().all(|number| number.is_linked())
+        self.numbers.iter().all(|number| number.is_linked() || number.is_deregistered())
     }
 
     /// Ends when the numbers cannot go on, for example because another process has taken over.

@@ -113,7 +113,7 @@ impl Sidecar {
 }
 
 impl Running {
-    /// Whether every number is linked to the relay.
+    /// Whether every number that is not deregistered is linked to the relay.
     #[must_use]
     pub fn is_linked(&self) -> bool {
         self.serving.is_linked()
@@ -156,7 +156,7 @@ impl Admin for Desk {
             state: store,
         }];
         for number in &self.numbers {
-            let state = if number.is_linked() {
+            let state = if number.is_linked() || number.is_deregistered() {
                 Ok(())
             } else {
                 Err("not linked to the relay".to_owned())

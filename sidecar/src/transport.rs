@@ -15,16 +15,22 @@ use waxseal_protocol::{
     proto::{Bundle, Envelope, KeyCounts, PublishKeysRequest, from_relay::Frame},
 };
 
+use crate::config::Secret;
+
 pub mod blobs;
 pub mod relay;
 
 /// A transport that carries opaque envelopes.
 pub trait Transport: Send + Sync + 'static {
-    /// Registers the number, or renews its registration. Safe to repeat.
+    /// Registers the number, or renews its registration. Safe to repeat. A number that is registered with another PIN gets the present one, as
+    /// long as its credential is still the one registered.
     fn register<'a>(&'a self, identity_key: &'a [u8], registration_id: u32) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Has the transport forget the number, with its keys and what waits for it. Not being registered is no error.
     fn deregister(&self) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Replaces the number's PIN at the transport, and uses the new one from then on.
+    fn change_pin<'a>(&'a self, pin: &'a Secret) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Publishes pre-keys. Safe to repeat.
     fn publish_keys(&self, keys: PublishKeysRequest) -> BoxFuture<'_, Result<KeyCounts, Error>>;

@@ -28,7 +28,7 @@ use waxseal_protocol::{
 };
 use waxseal_sealing::{BlindIndex, Chain, Class, Hour, Sealer, Tokens};
 use waxseal_sidecar::{
-    config::{OverLimit, Rules},
+    config::{OverLimit, Rules, Secret},
     conversation::{
         core::{Core, Moment, SentTimes, Shared, SignedKeys},
         id,
@@ -64,6 +64,10 @@ impl Transport for Directory {
     }
 
     fn deregister(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Err(Error::Unavailable) })
+    }
+
+    fn change_pin<'a>(&'a self, _: &'a Secret) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async { Err(Error::Unavailable) })
     }
 

@@ -48,6 +48,24 @@ impl GraphError {
         }
     }
 
+    /// An error of one operation, HTTP 400 unless said otherwise.
+    pub(super) fn coded(code: u32, title: &'static str, details: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, title).details(details)
+    }
+
+    /// With this HTTP status.
+    pub(super) const fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same may succeed after so many seconds.
+    pub(super) const fn retry_after(mut self, seconds: u32) -> Self {
+        self.transient = true;
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
     fn details(mut self, details: impl Into<Cow<'static, str>>) -> Self {
         self.details = Some(details.into());
         self
@@ -310,15 +328,8 @@ struct ErrorData<'a> {
 }
 
 impl GraphError {
-    /// The answer, with an `fbtrace_id` that also stands in the log.
-    pub(super) fn into_response(self) -> Response {
-        let trace = trace_id();
-        if self.status.is_server_error() {
-            tracing::warn!(code = self.code, status = self.status.as_u16(), fbtrace_id = %trace, "request failed");
-        } else {
-            tracing::debug!(code = self.code, status = self.status.as_u16(), fbtrace_id = %trace, "request refused");
-        }
-        let body = Body {
+    fn body<'a>(&'a self, trace: &'a str) -> Body<'a> {
+        Body {
             error: Inner {
                 message: self.title,
                 r#type: self.kind,
@@ -329,11 +340,27 @@ impl GraphError {
                     details,
                 }),
                 is_transient: self.transient,
-                fbtrace_id: &trace,
+                fbtrace_id: trace,
             },
-        };
+        }
+    }
+
+    /// The object alone, for an answer that says what succeeded as well.
+    pub(super) fn into_object(self) -> serde_json::Value {
+        let mut body = serde_json::to_value(self.body(&trace_id())).unwrap_or_default();
+        body.get_mut("error").map(serde_json::Value::take).unwrap_or_default()
+    }
+
+    /// The answer, with an `fbtrace_id` that also stands in the log.
+    pub(super) fn into_response(self) -> Response {
+        let trace = trace_id();
+        if self.status.is_server_error() {
+            tracing::warn!(code = self.code, status = self.status.as_u16(), fbtrace_id = %trace, "request failed");
+        } else {
+            tracing::debug!(code = self.code, status = self.status.as_u16(), fbtrace_id = %trace, "request refused");
+        }
         // Serializing strings and numbers into memory cannot fail.
-        let mut response = super::json(self.status, serde_json::to_vec(&body).unwrap_or_default());
+        let mut response = super::json(self.status, serde_json::to_vec(&self.body(&trace)).unwrap_or_default());
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {

@@ -8,12 +8,14 @@
 mod account;
 mod app;
 mod arguments;
-mod automation;
+pub(super) mod automation;
 mod block;
 mod call;
+pub(super) mod fields;
 mod history;
 mod media;
-mod phone;
+mod paging;
+pub(super) mod phone;
 mod profile;
 mod qr;
 mod registration;
@@ -41,7 +43,7 @@ pub(super) enum Target<'a> {
     App(Vec<&'a Number>),
     /// Some object, by its id: it may belong to any of the numbers that the token admits to, at least one.
     Object(&'a str, Vec<&'a Number>),
-    /// A path that starts with a word: `oauth`, `media`, `debug_token`. All numbers; nobody has looked at a token yet.
+    /// A path that starts with a word: `oauth`, `media`, `debug_token`, `qr`. All numbers; nobody has looked at a token yet.
     Word(&'a str, Vec<&'a Number>),
 }
 
@@ -66,6 +68,7 @@ pub(super) async fn answer(target: Target<'_>, call: &mut Call<'_>) -> Result<Re
         Target::Object(id, numbers) => object(id, numbers, call).await?,
         Target::Word(word, numbers) => match *word {
             "media" => media::download(numbers, call).await?,
+            "qr" => qr::picture(numbers, call),
             _ => app::word(word, numbers, call).await?,
         },
     };

@@ -33,7 +33,7 @@ pub(super) fn parse(path: &str) -> (Option<&str>, Route<'_>) {
         (Some(id), None, _) if is_id(id) => Route::Node(id),
         (Some(id), Some("messages"), None) if is_id(id) => Route::Messages(id),
         (Some(id), Some(_), _) if is_id(id) => Route::Edge(id),
-        (Some(word @ ("oauth" | "media" | "debug_token")), _, _) => Route::Word(word),
+        (Some(word @ ("oauth" | "media" | "debug_token" | "qr")), _, _) => Route::Word(word),
         _ => Route::Unknown,
     };
     (version, route)

@@ -40,6 +40,10 @@ impl<E: Engine> Handler for Api<E> {
     }
 }
 
+/// Goes with a request that came over TLS.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Secured;
+
 /// How long the loop waits when the process has no file left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to shake hands.
@@ -96,25 +100,28 @@ async fn shake_hands<H: Handler>(
     shutdown: CancellationToken,
 ) {
     let Some(acceptor) = acceptor else {
-        return connection(stream, limits, handler, shutdown).await;
+        return connection(stream, false, limits, handler, shutdown).await;
     };
     let handshake = tokio::select! {
         handshake = timeout(HANDSHAKE_TIMEOUT.min(limits.idle), acceptor.accept(stream)) => handshake,
         () = shutdown.cancelled() => return,
     };
     match handshake {
-        Ok(Ok(stream)) => connection(stream, limits, handler, shutdown).await,
+        Ok(Ok(stream)) => connection(stream, true, limits, handler, shutdown).await,
         Ok(Err(error)) => tracing::debug!(kind = ?error.kind(), "a client could not shake hands"),
         Err(_) => tracing::debug!("a client did not shake hands in time"),
     }
 }
 
-async fn connection<S, H>(stream: S, limits: Limits, handler: Arc<H>, shutdown: CancellationToken)
+async fn connection<S, H>(stream: S, is_secured: bool, limits: Limits, handler: Arc<H>, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Handler,
 {
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request| {
+        if is_secured {
+            request.extensions_mut().insert(Secured);
+        }
         let handler = Arc::clone(&handler);
         async move { Ok::<_, Infallible>(handler.handle(request).await) }
     });

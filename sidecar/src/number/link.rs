@@ -3,7 +3,10 @@
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use rand::Rng as _;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use waxseal_content::{EnvelopeId, PhoneNumber};
 use waxseal_protocol::{
@@ -11,7 +14,7 @@ use waxseal_protocol::{
     proto::{self, Verdict, from_relay::Frame},
 };
 
-use super::{Number, keys};
+use super::{Number, keys, registration::Standing};
 use crate::{
     conversation::{
         core::Delivery,
@@ -33,16 +36,30 @@ const HIGHEST_EPOCH: u64 = 1 << 52;
 pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
     let _stop = stop.clone().drop_guard();
     let (mut pause, mut linked_before) = (FIRST_PAUSE, false);
+    let mut wanted = number.wanted.subscribe();
     loop {
+        if !*wanted.borrow_and_update() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = stay_away(&number, &mut wanted) => {}
+            }
+            // The transport has forgotten the number, or is about to: what it says of epochs begins anew.
+            (pause, linked_before) = (FIRST_PAUSE, false);
+        }
         let begun = Instant::now();
         let ended = tokio::select! {
             () = stop.cancelled() => return,
-            ended = session(&number) => ended,
+            ended = session(&number, &mut wanted) => ended,
         };
         linked_before |= number.linked.swap(false, Ordering::Relaxed);
         let is_refused = matches!(ended, Err(Error::PinMismatch | Error::Taken | Error::ClientCertificate));
         number.refused.store(is_refused, Ordering::Relaxed);
+        number.stands_now(if is_refused { Standing::Refused } else { Standing::Unlinked });
         match ended {
+            Ok(()) if !*wanted.borrow() => {
+                tracing::info!("the number was deregistered; no link to the relay until it is registered again");
+                continue;
+            }
             Ok(()) => tracing::info!("the link to the relay was closed; linking again"),
             Err(Error::StaleEpoch { highest }) if !linked_before && highest < HIGHEST_EPOCH => match raise_epoch(&number, highest).await {
                 Ok(()) => continue,
@@ -69,6 +86,7 @@ pub(super) async fn run(number: Arc<Number>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(jittered) => {}
+            _ = wanted.changed() => {}
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -85,17 +103,43 @@ async fn raise_epoch(number: &Number, highest: u64) -> Result<(), custody::Error
     Ok(())
 }
 
-/// One link, from registration to its end.
-async fn session(number: &Arc<Number>) -> Result<(), Error> {
+/// Has the transport forget the number, however long that takes, and waits until it is to be registered again.
+async fn stay_away(number: &Number, wanted: &mut watch::Receiver<bool>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        // Not given up when the wish changes: a deregistration that is under way is not overtaken by a registration.
+        match number.transport.deregister().await {
+            Ok(()) => break,
+            Err(error) => tracing::warn!(%error, "the relay has not forgotten the number yet; trying again"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            _ = wanted.wait_for(|wanted| *wanted) => return,
+        }
+    }
+    number.stands_now(Standing::Gone);
+    let _ = wanted.wait_for(|wanted| *wanted).await;
+    number.stands_now(Standing::Unlinked);
+}
+
+async fn connect(number: &Arc<Number>) -> Result<Link, Error> {
     let identity = &number.shared.identity;
     number
         .transport
         .register(&identity.public_key().to_bytes(), identity.registration_id())
         .await?;
     keys::publish(number).await?;
+    number.transport.connect(number.epoch.load(Ordering::Relaxed)).await
+}
+
+/// One link, from registration to its end, which comes at the latest when it is not wanted any more.
+async fn session(number: &Arc<Number>, wanted: &mut watch::Receiver<bool>) -> Result<(), Error> {
     let Link {
         outgoing, mut incoming, ..
-    } = number.transport.connect(number.epoch.load(Ordering::Relaxed)).await?;
+    } = tokio::select! {
+        link = connect(number) => link?,
+        _ = wanted.wait_for(|wanted| !*wanted) => return Ok(()),
+    };
     let (emit, emitted) = mpsc::unbounded_channel();
     for lane in &number.lanes {
         let _ = lane.events.send(Event::Linked(emit.clone())).await;
@@ -103,8 +147,14 @@ async fn session(number: &Arc<Number>) -> Result<(), Error> {
     drop(emit);
     number.linked.store(true, Ordering::Relaxed);
     number.refused.store(false, Ordering::Relaxed);
+    number.stands_now(Standing::Linked);
     number.shared.metrics.linked.inc();
+    if number.onboarded_s().is_none() {
+        let number = Arc::clone(number);
+        tokio::spawn(async move { number.note_onboarding().await });
+    }
     let ended = tokio::select! {
+        _ = wanted.wait_for(|wanted| !*wanted) => Ok(()),
         ended = read(number, outgoing.as_ref(), incoming.as_mut()) => ended,
         ended = write(outgoing.as_ref(), emitted) => ended,
         ended = keys::upkeep(number) => ended,

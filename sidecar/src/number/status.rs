@@ -24,6 +24,8 @@ pub struct Status {
     pub display_name: String,
     /// Whether it is linked to the relay.
     pub linked: bool,
+    /// Whether it is to be linked: `false` once the business has deregistered it.
+    pub registered: bool,
     /// Whether its webhook is verified; `null` without a webhook.
     pub webhook_verified: Option<bool>,
     /// Messages accepted and not encrypted yet.
@@ -98,6 +100,7 @@ impl Number {
             phone_number: self.facts.phone_number.clone(),
             display_name: self.facts.display_name.clone(),
             linked: self.is_linked(),
+            registered: !self.is_deregistered(),
             webhook_verified: self.webhook_verified(),
             waiting_outbound: waiting.outbound,
             unacknowledged: waiting.unacknowledged,

@@ -1,6 +1,6 @@
 //! The relay of Waxseal as a [`Transport`].
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::BoxFuture;
 use waxseal_content::PhoneNumber;
@@ -16,7 +16,7 @@ use crate::config::Secret;
 pub struct RelayAccount {
     pub(super) client: Client,
     pub(super) account: Account,
-    pin: Secret,
+    pin: RwLock<Secret>,
 }
 
 impl RelayAccount {
@@ -32,34 +32,73 @@ impl RelayAccount {
         Ok(Self {
             client: Client::with_tls(url, tls)?,
             account,
-            pin,
+            pin: RwLock::new(pin),
         })
+    }
+}
+
+impl RelayAccount {
+    fn pin(&self) -> Secret {
+        self.pin.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn register_once(&self, identity_key: &[u8], registration_id: u32) -> Result<(), Error> {
+        let pin = self.pin();
+        self.client
+            .register(&self.account, Role::Business, Some(pin.reveal()), identity_key, registration_id)
+            .await
+            .map(drop)
+    }
+
+    async fn deregister_once(&self) -> Result<(), Error> {
+        let pin = self.pin();
+        match self.client.deregister(&self.account, Some(pin.reveal())).await {
+            // The relay does not say which of the two it is: the number unknown, or registered by somebody else. Neither is ours.
+            Err(Error::Unauthenticated) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Has the relay take the present PIN, when it knows another one: which the credential allows. Whoever has not got that is told of the PIN.
+    async fn renew_pin(&self) -> Result<(), Error> {
+        let pin = self.pin();
+        match self.client.change_pin(&self.account, pin.reveal()).await {
+            Err(Error::Unauthenticated | Error::NotRegistered) => Err(Error::PinMismatch),
+            other => other,
+        }
     }
 }
 
 impl Transport for RelayAccount {
     fn register<'a>(&'a self, identity_key: &'a [u8], registration_id: u32) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            self.client
-                .register(
-                    &self.account,
-                    Role::Business,
-                    Some(self.pin.reveal()),
-                    identity_key,
-                    registration_id,
-                )
-                .await
-                .map(drop)
+            match self.register_once(identity_key, registration_id).await {
+                Err(Error::PinMismatch) => {
+                    self.renew_pin().await?;
+                    self.register_once(identity_key, registration_id).await
+                }
+                other => other,
+            }
         })
     }
 
     fn deregister(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            match self.client.deregister(&self.account, Some(self.pin.reveal())).await {
-                // The relay does not say which of the two it is: the number unknown, or registered by somebody else. Neither is ours.
-                Err(Error::Unauthenticated) => Ok(()),
+            match self.deregister_once().await {
+                Err(Error::PinMismatch) => {
+                    self.renew_pin().await?;
+                    self.deregister_once().await
+                }
                 other => other,
             }
+        })
+    }
+
+    fn change_pin<'a>(&'a self, pin: &'a Secret) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            self.client.change_pin(&self.account, pin.reveal()).await?;
+            *self.pin.write().unwrap_or_else(PoisonError::into_inner) = pin.clone();
+            Ok(())
         })
     }
 

@@ -32,12 +32,33 @@ pub(in crate::api) struct Call<'a> {
     pub(in crate::api) path: Vec<&'a str>,
     /// The decoded query.
     pub(in crate::api) query: Vec<(String, String)>,
+    /// Whether it came over TLS.
+    pub(in crate::api) is_secured: bool,
     pub(in crate::api) body: Option<Unread>,
+    /// The body once it was read for its arguments: several areas may look at them.
+    pub(in crate::api) read: Option<Bytes>,
     pub(in crate::api) body_bytes: usize,
     pub(in crate::api) body_time: Duration,
 }
 
 impl<'a> Call<'a> {
+    /// A request without a body.
+    #[cfg(test)]
+    pub(super) fn for_tests(method: &'a Method, headers: &'a HeaderMap, uri: &'a Uri, query: Vec<(String, String)>) -> Self {
+        Self {
+            method,
+            headers,
+            uri,
+            path: Vec::new(),
+            query,
+            is_secured: false,
+            body: None,
+            read: None,
+            body_bytes: 0,
+            body_time: Duration::ZERO,
+        }
+    }
+
     /// The first word after the node's id.
     pub(in crate::api) fn edge(&self) -> Option<&'a str> {
         self.path.first().copied()
@@ -51,6 +72,21 @@ impl<'a> Call<'a> {
     /// A member of the query; the first of several.
     pub(in crate::api) fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
+    }
+
+    /// Where this port is reached, without a slash at the end: as configured, or else as this request reached it.
+    pub(in crate::api) fn base(&self, configured: Option<&str>) -> String {
+        if let Some(configured) = configured {
+            return configured.to_owned();
+        }
+        let is_host = |host: &&str| {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']' | b'_'))
+        };
+        let host = self.header(&header::HOST).filter(is_host).unwrap_or("localhost");
+        format!("{}://{host}", if self.is_secured { "https" } else { "http" })
     }
 
     /// A header, if it is text.
@@ -71,7 +107,11 @@ impl<'a> Call<'a> {
     /// # Errors
     /// HTTP 413, 408 or 400 when there is no such body.
     pub(in crate::api) async fn arguments(&mut self) -> Result<Arguments, GraphError> {
-        let body = super::super::body::read(self.take_body(), self.body_bytes, self.body_time).await?;
+        let body = match self.read.take() {
+            Some(body) => body,
+            None => super::super::body::read(self.take_body(), self.body_bytes, self.body_time).await?,
+        };
+        self.read = Some(body.clone());
         let mut members = self.members(&body)?;
         for (name, value) in &self.query {
             if !matches!(name.as_str(), "access_token" | "fields") && !members.contains_key(name) {

@@ -83,7 +83,8 @@ pub(super) fn of(
 }
 
 fn link_problem(number: &Number, unlinked: &mut Unlinked, now: Instant) -> Option<SidecarProblem> {
-    if number.is_linked() {
+    // That the business does not want a link is no problem.
+    if number.is_linked() || number.is_deregistered() {
         unlinked.0 = None;
         return None;
     }
