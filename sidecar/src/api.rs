@@ -45,7 +45,7 @@ use self::{
     error::GraphError,
     graph::{Call, Target},
     route::Route,
-    send::Command,
+    send::{Command, Edge},
 };
 use crate::{
     limits::{
@@ -183,11 +183,8 @@ impl<E: Engine> Api<E> {
         body: B,
     ) -> Result<Response, GraphError> {
         match (route, &parts.method) {
-            (Route::Messages(id), &Method::POST) => {
-                let engine = self.authorize(parts, id)?;
-                let body = body::read(body, self.limits.body_bytes, self.limits.body).await?;
-                self.messages(engine, &parts.headers, body).await
-            }
+            (Route::Messages(id), &Method::POST) => self.messages(parts, id, body, Edge::Messages).await,
+            (Route::MarketingMessages(id), &Method::POST) => self.messages(parts, id, body, Edge::MarketingMessages).await,
             (Route::Node(id), &(Method::GET | Method::HEAD)) if self.numbers.contains_key(id) => {
                 let engine = self.authorize(parts, id)?;
                 let usage = self.count(engine.number().map(Target::Phone).as_ref(), None)?;
@@ -196,7 +193,7 @@ impl<E: Engine> Api<E> {
                 Ok(with_usage(json(StatusCode::OK, node), usage.as_ref()))
             }
             (Route::Source, &(Method::GET | Method::HEAD)) => Ok(json(StatusCode::OK, self.source.clone())),
-            (Route::Messages(id), method) => {
+            (Route::Messages(id) | Route::MarketingMessages(id), method) => {
                 self.authorize(parts, id)?;
                 Err(GraphError::unsupported_object(method))
             }
@@ -316,8 +313,16 @@ impl<E: Engine> Api<E> {
             .ok_or_else(|| GraphError::unsupported_object(&parts.method))
     }
 
-    async fn messages(&self, engine: &E, headers: &http::HeaderMap, body: Bytes) -> Result<Response, GraphError> {
-        match send::parse(headers, &body)? {
+    async fn messages<B: HttpBody<Data = Bytes> + Send + Unpin + 'static>(
+        &self,
+        parts: &http::request::Parts,
+        id: &str,
+        body: B,
+        edge: Edge,
+    ) -> Result<Response, GraphError> {
+        let engine = self.authorize(parts, id)?;
+        let body = body::read(body, self.limits.body_bytes, self.limits.body).await?;
+        match send::parse(&parts.headers, &body, edge)? {
             Command::Send { message, input } => {
                 // The request's bytes are not kept while the message becomes durable.
                 drop(body);

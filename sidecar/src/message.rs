@@ -10,12 +10,10 @@ pub mod country;
 mod inbound;
 mod outbound;
 
-use std::borrow::Cow;
-
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use waxseal_content::{PhoneNumber, Text};
 
-use crate::{limits, number::Number, template};
+use crate::{limits, media, number::Number, template};
 
 pub use self::{
     inbound::{InboundBody, InboundContext, InboundMedia, InboundMessage, Quoted},
@@ -115,9 +113,9 @@ pub enum Refusal {
     /// The media id is none of this number, or its file has expired.
     #[error("no such media at this number")]
     UnknownMedia,
-    /// The file cannot go into this message, or cannot be had. Says why, never what is in it or where it is.
-    #[error("media refused: {0}")]
-    Media(Cow<'static, str>),
+    /// The file cannot go into this message, or cannot be had.
+    #[error(transparent)]
+    Media(media::Refusal),
     /// A fault of this system.
     #[error("internal fault")]
     Internal,

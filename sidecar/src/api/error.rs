@@ -253,7 +253,8 @@ impl From<Refusal> for GraphError {
             )
             .details("Authentication templates go to a phone number: give it in to."),
             Refusal::UnknownMedia => Self::invalid("The media id names no media of this phone number, or its file has expired."),
-            Refusal::Media(details) => Self::new(StatusCode::BAD_REQUEST, 131_053, "(#131053) Media upload error").details(details),
+            Refusal::Media(refusal) => Self::new(StatusCode::BAD_REQUEST, 131_053, "(#131053) Media upload error")
+                .details(format!("The message's file: {refusal}.")),
             Refusal::Template(fault) => {
                 let status = match fault.code {
                     132_001 => StatusCode::NOT_FOUND,
@@ -427,7 +428,7 @@ mod tests {
             (Refusal::UnknownUser, 400, 131_026),
             (Refusal::NumberNeeded, 400, 131_062),
             (Refusal::UnknownMedia, 400, 100),
-            (Refusal::Media("too large".into()), 400, 131_053),
+            (Refusal::Media(crate::media::Refusal::BrokenOff), 400, 131_053),
             (Refusal::Template(crate::template::Fault::unknown()), 404, 132_001),
         ] {
             let error = GraphError::from(refusal.clone());

@@ -7,6 +7,7 @@
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// A value that should not be nested.
 #[derive(Default)]
@@ -114,6 +115,17 @@ pub(super) enum Object<T> {
     Is(T),
     /// Something else.
     Other,
+}
+
+/// A value that is looked into only where it is needed: its JSON, `None` if it is not there or `null`.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Raw<'a>(pub(super) Option<&'a str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self(Some(json).filter(|json| *json != "null")))
+    }
 }
 
 struct Name<'a>(Cow<'a, str>);

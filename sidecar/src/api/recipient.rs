@@ -11,6 +11,9 @@ use crate::message::country;
 /// The shortest number taken without `+`: below it, a local number is likelier than a full one.
 const BARE_DIGITS: usize = 8;
 
+/// The longest user id without its country.
+const USER_ID_CHARS: usize = 128;
+
 /// Parses `to`: `+` and the full number, with spaces, hyphens, dots or parentheses if so written; or the bare digits of a `wa_id`.
 ///
 /// # Errors
@@ -38,6 +41,26 @@ pub(super) fn parse(to: &str) -> Result<PhoneNumber, GraphError> {
         ));
     }
     PhoneNumber::parse_digits(to).map_err(|_| GraphError::value("to has more than 15 digits, which no phone number has."))
+}
+
+/// Parses `recipient`, a business-scoped user id: two letters for the country, `ENT.` for one over several accounts, letters and digits.
+///
+/// # Errors
+/// 131009, without repeating it.
+pub(super) fn user_id(recipient: &str) -> Result<String, GraphError> {
+    let recipient = recipient.trim();
+    let own = recipient
+        .split_once('.')
+        .filter(|(country, _)| country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase()));
+    let own = own.map(|(_, id)| id.strip_prefix("ENT.").unwrap_or(id));
+    match own {
+        Some(id) if (1..=USER_ID_CHARS).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            Ok(recipient.to_owned())
+        }
+        _ => Err(GraphError::value(
+            "recipient is no business-scoped user id: two letters for the country, a dot, and the id, as webhooks have it in user_id.",
+        )),
+    }
 }
 
 #[cfg(test)]

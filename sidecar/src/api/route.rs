@@ -8,6 +8,8 @@
 pub(super) enum Route<'a> {
     /// `/{version?}/{id}/messages`
     Messages(&'a str),
+    /// `/{version?}/{id}/marketing_messages`
+    MarketingMessages(&'a str),
     /// `/{version?}/{id}`
     Node(&'a str),
     /// `/{version?}/{id}/{edge}/…`
@@ -32,6 +34,7 @@ pub(super) fn parse(path: &str) -> (Option<&str>, Route<'_>) {
         (Some("source"), None, _) => Route::Source,
         (Some(id), None, _) if is_id(id) => Route::Node(id),
         (Some(id), Some("messages"), None) if is_id(id) => Route::Messages(id),
+        (Some(id), Some("marketing_messages"), None) if is_id(id) => Route::MarketingMessages(id),
         (Some(id), Some(_), _) if is_id(id) => Route::Edge(id),
         (Some(word @ ("oauth" | "media" | "debug_token" | "qr")), _, _) => Route::Word(word),
         _ => Route::Unknown,
@@ -77,6 +80,7 @@ mod tests {
             ("/23.0/123/messages", Some("23.0"), Route::Messages("123")),
             ("/123/messages", None, Route::Messages("123")),
             ("//v26.0//123//messages", Some("v26.0"), Route::Messages("123")),
+            ("/v23.0/123/marketing_messages", Some("v23.0"), Route::MarketingMessages("123")),
             ("/v19/123", Some("v19"), Route::Node("123")),
             ("/v14.0/123/", Some("v14.0"), Route::Node("123")),
             ("/23", None, Route::Node("23")),

@@ -3,17 +3,24 @@
 //! Purpose: turns a request's JSON into a [`Command`] or into the error that says which member is wrong and why; writes the answers. Pure:
 //! bytes in, values out. Errors never repeat what a member said.
 
+mod contacts;
 mod emoji;
+mod interactive;
+mod media;
+mod node;
+mod template;
 
 use std::borrow::Cow;
 
 use http::HeaderMap;
 use serde::de::Deserialize;
-use waxseal_content::{PhoneNumber, Text};
+use serde_json::Value;
+use waxseal_content::Text;
 
+use self::node::Node;
 use super::{
     GraphError, idempotency,
-    json::{Object, Scalar, members},
+    json::{Object, Raw, Scalar, members},
     recipient,
 };
 use crate::message::{Accepted, Addressee, Outbound, OutboundBody, Wamid};
@@ -22,6 +29,8 @@ use crate::message::{Accepted, Addressee, Outbound, OutboundBody, Wamid};
 const TEXT_CHARS: usize = 4096;
 /// The longest `biz_opaque_callback_data`, in characters.
 const OPAQUE_CHARS: usize = 512;
+/// Longer than any hash of an identity key, in characters.
+const HASH_CHARS: usize = 128;
 
 /// What a request asks for.
 pub(super) enum Command {
@@ -50,6 +59,15 @@ members! {
         kind: Scalar<'a> = "type",
         text: Object<TextMember<'a>> = "text",
         reaction: Object<ReactionMember<'a>> = "reaction",
+        image: Raw<'a> = "image",
+        audio: Raw<'a> = "audio",
+        video: Raw<'a> = "video",
+        document: Raw<'a> = "document",
+        sticker: Raw<'a> = "sticker",
+        location: Raw<'a> = "location",
+        contacts: Raw<'a> = "contacts",
+        interactive: Raw<'a> = "interactive",
+        template: Raw<'a> = "template",
         context: Object<ContextMember<'a>> = "context",
         biz_opaque_callback_data: Scalar<'a> = "biz_opaque_callback_data",
         recipient_identity_key_hash: Scalar<'a> = "recipient_identity_key_hash",
@@ -71,17 +89,51 @@ members! {
     struct TypingMember<'a> { kind: Scalar<'a> = "type", }
 }
 
+impl<'a> Request<'a> {
+    /// The members that are named like types and have trees of their own.
+    const fn typed(&self) -> Typed<'a> {
+        [
+            ("image", self.image),
+            ("audio", self.audio),
+            ("video", self.video),
+            ("document", self.document),
+            ("sticker", self.sticker),
+            ("location", self.location),
+            ("contacts", self.contacts),
+            ("interactive", self.interactive),
+            ("template", self.template),
+        ]
+    }
+}
+
+type Typed<'a> = [(&'static str, Raw<'a>); 9];
+
+/// Which of the number's edges a request came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Edge {
+    /// `messages`: everything.
+    Messages,
+    /// `marketing_messages`: templates.
+    MarketingMessages,
+}
+
 /// Reads a request.
 ///
 /// # Errors
 /// The Graph error to answer with.
-pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Command, GraphError> {
+pub(super) fn parse(headers: &HeaderMap, body: &[u8], edge: Edge) -> Result<Command, GraphError> {
     let request = read(headers, body)?;
+    let typed = request.typed();
     match required(request.messaging_product, "messaging_product")? {
         product if product.eq_ignore_ascii_case("whatsapp") => {}
         _ => return Err(GraphError::invalid("messaging_product must be \"whatsapp\".")),
     }
     if let Some(status) = text(request.status, "status")? {
+        if edge == Edge::MarketingMessages {
+            return Err(GraphError::invalid(
+                "status is for the messages edge; marketing_messages takes templates.",
+            ));
+        }
         return mark_read(&status, request.message_id, request.typing_indicator);
     }
     match text(request.recipient_type, "recipient_type")?.as_deref() {
@@ -94,38 +146,41 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Command, GraphEr
         }
         Some(_) => return Err(GraphError::invalid("recipient_type must be \"individual\".")),
     }
-    if !matches!(request.recipient_identity_key_hash, Scalar::Absent) {
-        // To send all the same would drop a check that the business relies on.
-        return Err(GraphError::invalid(
-            "recipient_identity_key_hash is not served yet; the message was not sent.",
-        ));
-    }
-    let (to, input) = addressee(request.to, &request.recipient)?;
-    let (body, quoted) = match text(request.kind, "type")?.as_deref() {
-        None => (text_body(request.text)?, quoted(request.context)?),
-        Some(kind) if kind.eq_ignore_ascii_case("text") => (text_body(request.text)?, quoted(request.context)?),
-        Some(kind) if kind.eq_ignore_ascii_case("reaction") => (reaction_body(request.reaction)?, None),
-        Some(kind) => {
-            return Err(GraphError::unsupported_type(match known_type(kind) {
-                Some(name) => format!("type \"{name}\" is not served yet; \"text\" and \"reaction\" are."),
-                None => "type is no message type; \"text\" and \"reaction\" are served.".to_owned(),
-            }));
+    let (to, input) = addressee(request.to, request.recipient)?;
+    let (body, said, quoted) = match text(request.kind, "type")?.as_deref() {
+        Some(kind) if edge == Edge::MarketingMessages && !kind.eq_ignore_ascii_case("template") => {
+            return Err(GraphError::invalid("type must be \"template\" at marketing_messages."));
+        }
+        None if edge == Edge::Messages => (text_body(request.text)?, Value::Null, quoted(request.context)?),
+        Some(kind) if kind.eq_ignore_ascii_case("text") => (text_body(request.text)?, Value::Null, quoted(request.context)?),
+        Some(kind) if kind.eq_ignore_ascii_case("reaction") => (reaction_body(request.reaction)?, Value::Null, None),
+        kind => {
+            let (body, said) = typed_body(kind.unwrap_or("template"), typed)?;
+            (body, said, quoted(request.context)?)
         }
     };
+    let identity_key_hash = bounded(
+        text(request.recipient_identity_key_hash, "recipient_identity_key_hash")?,
+        HASH_CHARS,
+        "recipient_identity_key_hash",
+    )?;
+    if identity_key_hash.as_ref().is_some_and(|hash| hash.is_empty()) {
+        return Err(GraphError::value("recipient_identity_key_hash must not be empty."));
+    }
     let opaque = bounded(
         text(request.biz_opaque_callback_data, "biz_opaque_callback_data")?,
         OPAQUE_CHARS,
         "biz_opaque_callback_data",
     )?;
     let mut message = Outbound {
-        to: Addressee::Number(to),
+        to,
         body,
         quoted,
         opaque_callback_data: opaque.filter(|data| !data.is_empty()).map(|data| Text::new(data.into_owned())),
-        identity_key_hash: None,
+        identity_key_hash: identity_key_hash.map(|hash| Text::new(hash.into_owned())),
         idempotency_key: None,
     };
-    message.idempotency_key = idempotency::key(headers, &message, &serde_json::Value::Null)?;
+    message.idempotency_key = idempotency::key(headers, &message, &said)?;
     Ok(Command::Send {
         message: Box::new(message),
         input,
@@ -173,14 +228,37 @@ fn mark_read(status: &str, message_id: Scalar<'_>, typing: Object<TypingMember<'
     Ok(Command::MarkRead { message, typing })
 }
 
-fn addressee(to: Scalar<'_>, recipient: &Scalar<'_>) -> Result<(PhoneNumber, String), GraphError> {
-    match text(to, "to")? {
-        Some(to) => Ok((recipient::parse(&to)?, to.into_owned())),
-        None if matches!(recipient, Scalar::Absent) => Err(GraphError::missing("to is required.")),
-        None => Err(GraphError::value(
-            "recipient (a business-scoped user id) is not served yet; give the phone number in to.",
-        )),
+fn addressee(to: Scalar<'_>, recipient: Scalar<'_>) -> Result<(Addressee, String), GraphError> {
+    if let Some(to) = text(to, "to")? {
+        return Ok((Addressee::Number(recipient::parse(&to)?), to.into_owned()));
     }
+    match text(recipient, "recipient")? {
+        Some(user_id) => Ok((Addressee::UserId(recipient::user_id(&user_id)?), user_id.into_owned())),
+        None => Err(GraphError::missing("to or recipient is required.")),
+    }
+}
+
+/// The body of a type that has a tree of its own, and the tree.
+fn typed_body(kind: &str, typed: Typed<'_>) -> Result<(OutboundBody, Value), GraphError> {
+    let Some((name, raw)) = typed.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(kind)) else {
+        return Err(GraphError::unsupported_type(match kind.eq_ignore_ascii_case("pin") {
+            true => "type \"pin\" is for groups, which are not served.",
+            false => "type is no type of message that the Cloud API has.",
+        }));
+    };
+    let Some(json) = raw.0 else {
+        return Err(GraphError::missing(format!("{name} is required for type \"{name}\".")));
+    };
+    let said = node::tree(json, name)?;
+    let node = Node::new(&said, name);
+    let body = match (name, media::kind(name)) {
+        (_, Some(kind)) => OutboundBody::Media(Box::new(media::attachment(node, kind)?)),
+        ("location", _) => OutboundBody::Location(Box::new(media::location(node)?)),
+        ("contacts", _) => OutboundBody::Contacts(contacts::parse(&node)?),
+        ("interactive", _) => OutboundBody::Interactive(Box::new(interactive::parse(node)?)),
+        _ => OutboundBody::Template(Box::new(template::parse(node)?)),
+    };
+    Ok((body, said))
 }
 
 fn text_body(member: Object<TextMember<'_>>) -> Result<OutboundBody, GraphError> {
@@ -227,24 +305,6 @@ fn quoted(member: Object<ContextMember<'_>>) -> Result<Option<Wamid>, GraphError
         Some(context) if matches!(context.message_id, Scalar::Absent) => Ok(None),
         Some(context) => wamid(context.message_id, "context.message_id").map(Some),
     }
-}
-
-/// The type's name if the Cloud API knows it, so that the error can name it without repeating what the client wrote.
-fn known_type(kind: &str) -> Option<&'static str> {
-    [
-        "audio",
-        "contacts",
-        "document",
-        "image",
-        "interactive",
-        "location",
-        "pin",
-        "sticker",
-        "template",
-        "video",
-    ]
-    .into_iter()
-    .find(|known| known.eq_ignore_ascii_case(kind))
 }
 
 fn wamid(value: Scalar<'_>, name: &'static str) -> Result<Wamid, GraphError> {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use waxseal_content::{Body, MessageId, Payload, RetryReceipt, wire::Wire};
+use waxseal_content::{Body, Media, MessageId, Payload, RetryReceipt, wire::Wire};
 use waxseal_sealing::Class;
 use waxseal_signal::{Answer, Ciphertext, Consumed, Error, Keys, PeerId, PrivateRecord, Trust};
 use waxseal_store::{Key, Op};
@@ -14,7 +14,10 @@ use super::{
     id::{self, PeerIndex},
     plan::Plan,
 };
-use crate::message::{InboundBody, InboundContext, InboundMessage, Quoted};
+use crate::{
+    media,
+    message::{InboundBody, InboundContext, InboundMedia, InboundMessage, Quoted},
+};
 
 /// Retry receipts to one consumer within [`RETRY_WINDOW_MS`]; envelopes past that are only counted, so that garbage does not make us send.
 ///
@@ -273,8 +276,10 @@ impl Plan<'_> {
                 original: self.wamid(&peer, *message_id),
             },
             Body::RequestWelcome => InboundBody::RequestWelcome,
+            Body::Media(media) if media.size_bytes > media::MOST_BYTES => InboundBody::MediaTooLarge,
+            Body::Media(media) => self.shelve(media),
             // Interactive messages and templates are what businesses send.
-            Body::Media(_) | Body::Interactive(_) | Body::Template(_) | Body::Unsupported => InboundBody::Unsupported,
+            Body::Interactive(_) | Body::Template(_) | Body::Unsupported => InboundBody::Unsupported,
             Body::Receipt { kind, message_ids } => {
                 for message in message_ids {
                     if self.is_overfull() {
@@ -317,6 +322,30 @@ impl Plan<'_> {
         self.counts.received += 1;
         let bytes = self.shared().bodies.message(&message);
         self.event(&peer, bytes);
+    }
+
+    /// Keeps where a consumer's file is, and its key, for when the business asks for it.
+    fn shelve(&mut self, file: &Media) -> InboundBody {
+        let shared = self.shared();
+        let shelved = media::inbound(&shared.names, file, shared.retention, self.now.ms, &mut self.rng);
+        if let Some(value) = self.seal(Class::Media, &shelved.key, &shelved.record) {
+            self.ops.push(Op::Put {
+                key: shelved.key,
+                value,
+                ttl: shelved.ttl,
+            });
+        }
+        InboundBody::Media(Box::new(InboundMedia {
+            kind: file.kind,
+            id: shelved.id.to_string(),
+            url: shared.urls.of(&shared.tokens, shelved.id, self.now.ms),
+            mime_type: file.mime_type.clone(),
+            sha256: file.sha256,
+            caption: file.caption.clone(),
+            filename: file.filename.clone(),
+            voice: file.voice,
+            animated: file.animated,
+        }))
     }
 
     /// The consumer could not decrypt an envelope of ours: if it was a message that is still wanted, it goes back into the queue, to be

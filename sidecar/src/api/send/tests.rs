@@ -1,10 +1,13 @@
+mod types;
+
 use http::HeaderValue;
+use waxseal_content::PhoneNumber;
 
 use super::*;
 use crate::message::MessageStatus;
 
 fn command(json: &str) -> Result<Command, GraphError> {
-    parse(&HeaderMap::new(), json.as_bytes())
+    parse(&HeaderMap::new(), json.as_bytes(), Edge::Messages)
 }
 
 fn message(json: &str) -> Outbound {
@@ -111,24 +114,30 @@ fn every_mistake_has_its_code_and_names_its_member() {
         ("{}".to_owned(), 131_008, "messaging_product"),
         (r#"{"messaging_product":"telegram"}"#.to_owned(), 100, "messaging_product"),
         (r#"{"messaging_product":["whatsapp"]}"#.to_owned(), 100, "messaging_product"),
-        (with(r#""text":{"body":"hi"}"#), 131_008, "to is required"),
-        (with(r#""to":null,"text":{"body":"hi"}"#), 131_008, "to is required"),
+        (with(r#""text":{"body":"hi"}"#), 131_008, "to or recipient is required"),
+        (with(r#""to":null,"text":{"body":"hi"}"#), 131_008, "to or recipient is required"),
         (with(r#""to":["15550101"],"text":{"body":"hi"}"#), 100, "to must"),
         (with(r#""to":"5550101","text":{"body":"hi"}"#), 131_009, "calling code"),
         (with(r#""to":"","text":{"body":"hi"}"#), 131_009, "calling code"),
         (
-            with(r#""recipient":"US.13491208655302741918","text":{"body":"hi"}"#),
+            with(r#""recipient":"us.13491208655302741918","text":{"body":"hi"}"#),
             131_009,
             "recipient",
         ),
         (to(r#""recipient_type":"group","text":{"body":"hi"}"#), 100, "group"),
         (to(r#""recipient_type":"crowd","text":{"body":"hi"}"#), 100, "recipient_type"),
         (
-            to(r#""recipient_identity_key_hash":"abc","text":{"body":"hi"}"#),
+            to(r#""recipient_identity_key_hash":"","text":{"body":"hi"}"#),
+            131_009,
+            "recipient_identity_key_hash",
+        ),
+        (
+            to(r#""recipient_identity_key_hash":{},"text":{"body":"hi"}"#),
             100,
             "recipient_identity_key_hash",
         ),
-        (to(r#""type":"image","image":{"id":"1"}"#), 131_051, "image"),
+        (to(r#""type":"image""#), 131_008, "image is required"),
+        (to(r#""type":"pin","pin":{}"#), 131_051, "groups"),
         (to(r#""type":"hologram""#), 131_051, "type"),
         (to(r#""type":7"#), 131_051, "type"),
         (to(r#""type":{}"#), 100, "type must"),
@@ -218,13 +227,14 @@ fn bytes_that_are_not_utf_8_are_refused() {
     let error = parse(
         &HeaderMap::new(),
         b"{\"messaging_product\":\"whatsapp\",\"to\":\"15550101\",\"text\":{\"body\":\"\xff\"}}",
+        Edge::Messages,
     )
     .err()
     .unwrap();
     assert_eq!(error.code, 100);
     let mut headers = HeaderMap::new();
     headers.insert(http::header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    assert_eq!(parse(&headers, b"\x1f\x8b\x08").err().unwrap().code, 100);
+    assert_eq!(parse(&headers, b"\x1f\x8b\x08", Edge::Messages).err().unwrap().code, 100);
 }
 
 #[test]
@@ -232,7 +242,7 @@ fn the_fingerprint_is_of_the_meaning() {
     let keyed = |key: &[u8], json: &str| {
         let mut headers = HeaderMap::new();
         headers.insert(idempotency::HEADER, HeaderValue::from_bytes(key).unwrap());
-        match parse(&headers, json.as_bytes()) {
+        match parse(&headers, json.as_bytes(), Edge::Messages) {
             Ok(Command::Send { message, .. }) => Ok(message.idempotency_key.unwrap()),
             Ok(Command::MarkRead { .. }) => panic!("not a message"),
             Err(error) => Err(error.code),

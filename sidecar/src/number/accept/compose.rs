@@ -2,7 +2,7 @@
 //!
 //! Nothing here is durable yet, and nothing here is on the way of a text.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use waxseal_content::{Body, Media, MessageId, PhoneNumber, Template};
 use waxseal_sealing::Class;
@@ -10,6 +10,7 @@ use waxseal_sealing::Class;
 use super::{Number, refusal};
 use crate::{
     conversation::{core, record::UserRecord},
+    media::{self, MediaId},
     message::{Addressee, Attachment, File, Header, Interactive, MessageStatus, Outbound, OutboundBody, Refusal, Wamid},
     template::{self, Category},
 };
@@ -120,10 +121,40 @@ async fn header(number: &Number, header: Option<Header>) -> Result<Option<waxsea
 }
 
 /// The file of a message, at the relay by the time this returns.
-#[allow(clippy::unused_async, reason = "files come from elsewhere")]
-async fn attach(_number: &Number, attachment: Attachment) -> Result<Media, Refusal> {
-    match attachment.file {
-        File::Id(_) => Err(Refusal::UnknownMedia),
-        File::Link(_) => Err(Refusal::Media("files are not fetched from links".into())),
+async fn attach(number: &Number, attachment: Attachment) -> Result<Media, Refusal> {
+    let Attachment {
+        kind,
+        file,
+        caption,
+        filename,
+        voice,
+    } = attachment;
+    let (shelf, now) = (number.media(), SystemTime::now());
+    let file = match file {
+        File::Id(id) => {
+            let id = MediaId::parse(&id).ok_or(Refusal::UnknownMedia)?;
+            let file = shelf.find(id, now).await?;
+            media::suits(kind, &file.mime_type, file.size_bytes).map_err(media::Refusal::from)?;
+            file
+        }
+        File::Link(link) => shelf.fetch_link(link.reveal(), kind, now).await?,
+    };
+    let pointer = shelf.outbound_file(&file, now).await?;
+    Ok(pointer.into_media(kind, caption, filename, voice))
+}
+
+impl From<media::Refusal> for Refusal {
+    fn from(refusal: media::Refusal) -> Self {
+        match refusal {
+            media::Refusal::NotFound => Self::UnknownMedia,
+            media::Refusal::Unavailable => Self::Unavailable,
+            media::Refusal::Overloaded => Self::Overloaded,
+            media::Refusal::Internal => Self::Internal,
+            media::Refusal::Unfit(_)
+            | media::Refusal::BrokenOff
+            | media::Refusal::TooSlow
+            | media::Refusal::Link(_)
+            | media::Refusal::NoPlace => Self::Media(refusal),
+        }
     }
 }
