@@ -10,6 +10,7 @@ mod input;
 mod model;
 mod one_shot;
 mod output;
+mod picture;
 mod record;
 mod screen;
 mod script;

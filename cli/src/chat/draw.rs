@@ -8,11 +8,12 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use waxseal_consumer::{Down, Status};
+use waxseal_consumer::{Down, MessageId, Status};
 
 use super::command;
 use super::input::Input;
 use super::model::{Item, Link, Message, Model};
+use super::picture::Place;
 use super::wrap::{clean, shorten, shorten_front, width, wrap};
 
 const DIM: Style = Style::new().add_modifier(Modifier::DIM);
@@ -20,8 +21,21 @@ const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 const BEFORE: usize = 8;
 const BEHIND: usize = 11;
 
-/// Draws everything. `scroll` is how many lines the list is moved back; what is more than there is gets cut.
-pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, input: &Input, scroll: &mut usize, zone: &TimeZone, now_ms: u64) {
+/// A line of the list, and the picture that begins there.
+struct Row {
+    line: Line<'static>,
+    picture: Option<(MessageId, u16, u16)>,
+}
+
+impl From<Line<'static>> for Row {
+    fn from(line: Line<'static>) -> Self {
+        Self { line, picture: None }
+    }
+}
+
+/// Draws everything. `scroll` is how many lines the list is moved back; what is more than there is gets cut. Returns where there is room for
+/// pictures.
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, input: &Input, scroll: &mut usize, zone: &TimeZone, now_ms: u64) -> Vec<Place> {
     let [bar, list, typing, line] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Min(1),
@@ -37,8 +51,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, input: &Input, scroll: 
     let first = lines.len() - shown - *scroll;
     // A short conversation sits above the input line, not at the top.
     let top = list.height.saturating_sub(u16::try_from(shown).unwrap_or(list.height));
-    for (row, line) in (list.y + top..).zip(lines.drain(first..first + shown)) {
-        put(frame, list, row, &line);
+    let mut places = Vec::new();
+    for (y, row) in (list.y + top..).zip(lines.drain(first..first + shown)) {
+        put(frame, list, y, &row.line);
+        // One that is not wholly on the screen would be drawn over the rest.
+        if let Some((message_id, margin, rows)) = row.picture
+            && y.saturating_add(rows) <= list.bottom()
+        {
+            let x = list.x.saturating_add(margin);
+            places.push(Place { message_id, x, y });
+        }
     }
     if input.is_command() {
         hint(frame, typing, input);
@@ -46,6 +68,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, input: &Input, scroll: 
         under_the_list(frame, typing, model, *scroll, now_ms);
     }
     input_line(frame, line, input);
+    places
 }
 
 fn status_bar(frame: &mut Frame<'_>, area: Rect, model: &Model) {
@@ -86,18 +109,18 @@ fn put(frame: &mut Frame<'_>, area: Rect, row: u16, line: &Line<'_>) {
 }
 
 /// At least the last `wanted` lines of the list, if there are so many; built from the end, so that a long conversation costs no more.
-fn list_lines(model: &Model, columns: usize, wanted: usize, zone: &TimeZone) -> Vec<Line<'static>> {
-    let mut lines = VecDeque::new();
+fn list_lines(model: &Model, columns: usize, wanted: usize, zone: &TimeZone) -> Vec<Row> {
+    let mut lines: VecDeque<Row> = VecDeque::new();
     let mut later_day: Option<civil::Date> = None;
     for item in model.items.iter().rev() {
-        let block = match item {
-            Item::Notice(text) => notice(text, columns),
+        let block: Vec<Row> = match item {
+            Item::Notice(text) => notice(text, columns).into_iter().map(Row::from).collect(),
             Item::Message(message) => {
                 let (day, time) = local(message.at_ms, zone);
                 if let Some(later) = later_day
                     && later != day
                 {
-                    lines.push_front(day_line(later, columns));
+                    lines.push_front(day_line(later, columns).into());
                 }
                 later_day = Some(day);
                 if message.status.is_some() {
@@ -107,20 +130,20 @@ fn list_lines(model: &Model, columns: usize, wanted: usize, zone: &TimeZone) -> 
                 }
             }
         };
-        for line in block.into_iter().rev() {
-            lines.push_front(line);
+        for row in block.into_iter().rev() {
+            lines.push_front(row);
         }
         if lines.len() >= wanted {
             return lines.into();
         }
     }
     if let Some(day) = later_day {
-        lines.push_front(day_line(day, columns));
+        lines.push_front(day_line(day, columns).into());
     }
     lines.into()
 }
 
-fn theirs(message: &Message, time: &str, columns: usize) -> Vec<Line<'static>> {
+fn theirs(message: &Message, time: &str, columns: usize) -> Vec<Row> {
     let room = (columns.saturating_sub(BEFORE) * 4 / 5).max(8);
     let mut lines: Vec<Line<'static>> = Vec::new();
     lines.extend(quotation(message, room).map(|quoted| Line::from(Span::styled(format!("{}{quoted}", " ".repeat(BEFORE)), DIM))));
@@ -128,6 +151,7 @@ fn theirs(message: &Message, time: &str, columns: usize) -> Vec<Line<'static>> {
         let margin = if n == 0 { format!(" {time}  ") } else { " ".repeat(BEFORE) };
         lines.push(Line::from(vec![Span::styled(margin, DIM), Span::raw(text)]));
     }
+    let pictured = lines.len();
     if let Some(path) = &message.file {
         let path = shorten_front(&clean(&path.display().to_string()), columns.saturating_sub(BEFORE + 2));
         lines.push(Line::from(Span::styled(format!("{}└ {path}", " ".repeat(BEFORE)), DIM)));
@@ -135,13 +159,28 @@ fn theirs(message: &Message, time: &str, columns: usize) -> Vec<Line<'static>> {
     if let Some(reactions) = reactions(message) {
         lines.push(Line::from(Span::raw(format!("{}{reactions}", " ".repeat(BEFORE)))));
     }
-    lines
+    with_picture(lines, pictured, message, BEFORE)
 }
 
-fn ours(message: &Message, time: &str, columns: usize) -> Vec<Line<'static>> {
+/// Leaves room for the picture of a message before line `at`.
+fn with_picture(lines: Vec<Line<'static>>, at: usize, message: &Message, margin: usize) -> Vec<Row> {
+    let mut rows: Vec<Row> = lines.into_iter().map(Row::from).collect();
+    if let Some((_, height)) = message.picture {
+        let margin = u16::try_from(margin).unwrap_or(0);
+        let room = (0..height).map(|n| Row {
+            line: Line::default(),
+            picture: (n == 0).then_some((message.id, margin, height)),
+        });
+        rows.splice(at..at, room);
+    }
+    rows
+}
+
+fn ours(message: &Message, time: &str, columns: usize) -> Vec<Row> {
     let room = (columns.saturating_sub(BEHIND) * 4 / 5).max(8);
     let texts = wrap(&said(message), room);
-    let block = texts.iter().map(|text| width(text)).max().unwrap_or(0);
+    let picture = message.picture.map_or(0, |(columns, _)| usize::from(columns));
+    let block = texts.iter().map(|text| width(text)).max().unwrap_or(0).max(picture);
     let margin = " ".repeat(columns.saturating_sub(BEHIND + block));
     let last = texts.len().saturating_sub(1);
     let mut lines: Vec<Line<'static>> = Vec::new();
@@ -156,10 +195,11 @@ fn ours(message: &Message, time: &str, columns: usize) -> Vec<Line<'static>> {
         }
         lines.push(Line::from(spans));
     }
+    let pictured = lines.len();
     if let Some(reactions) = reactions(message) {
         lines.push(Line::from(Span::raw(format!("{margin}{reactions}"))));
     }
-    lines
+    with_picture(lines, pictured, message, margin.len())
 }
 
 /// What a message answers, on one line.

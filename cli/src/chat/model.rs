@@ -54,6 +54,8 @@ pub(super) struct Message {
     pub(super) edited: bool,
     /// Where its file was saved.
     pub(super) file: Option<PathBuf>,
+    /// Columns and rows of its picture, where the terminal shows it.
+    pub(super) picture: Option<(u16, u16)>,
     pub(super) at_ms: u64,
     /// `None`: from the peer.
     pub(super) status: Option<Status>,
@@ -133,6 +135,7 @@ impl Model {
             message.text = clean(&show::text(&message.body));
             message.edited = false;
             message.file = None;
+            message.picture = None;
         }
     }
 
@@ -245,6 +248,13 @@ impl Model {
         }
     }
 
+    /// The terminal can show the file of a message.
+    pub(super) fn pictured(&mut self, id: MessageId, cells: (u16, u16)) {
+        if let Some(message) = self.message(id) {
+            message.picture = Some(cells);
+        }
+    }
+
     pub(super) const fn is_typing(&self, now_ms: u64) -> bool {
         now_ms < self.typing_until_ms
     }
@@ -295,6 +305,7 @@ impl Model {
             quoted,
             edited: false,
             file: None,
+            picture: None,
             at_ms,
             status,
             reactions: [None, None],

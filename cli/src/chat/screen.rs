@@ -1,6 +1,8 @@
 //! The full screen: keys and events in, the model drawn. The terminal is given back as it was, also after a panic or a signal.
 
+use std::collections::HashMap;
 use std::io::stdout;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::{
@@ -11,11 +13,13 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::tz::TimeZone;
 use ratatui::DefaultTerminal;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use waxseal_consumer::{Body, Event, MessageId};
 
 use super::command::{self, Line};
 use super::model::Model;
+use super::picture::{self, Picture, Protocol, Shown};
 use super::script::text_to_say;
 use super::{Chat, PARTING, complete, input, now_ms, output};
 use crate::consumer::save::Saved;
@@ -26,6 +30,8 @@ use crate::terminal;
 
 /// Messages shown from earlier conversations.
 const HISTORY: usize = 500;
+/// Pictures of earlier conversations that are shown again.
+const PICTURES: usize = 20;
 /// How often the other side is told that we type.
 const TYPING_EVERY: Duration = Duration::from_secs(10);
 /// "typing" ends by time, so the screen is drawn now and then.
@@ -38,6 +44,10 @@ struct Screen {
     /// The last message with a file, for `/save`.
     last_file: Option<MessageId>,
     model: Model,
+    protocol: Protocol,
+    pictures: HashMap<MessageId, Picture>,
+    /// Pictures being made ready.
+    preparing: JoinSet<(MessageId, Option<Picture>)>,
     input: input::Input,
     scroll: usize,
     typed_at: Option<Instant>,
@@ -49,8 +59,20 @@ pub(super) async fn run(chat: Chat, saves: bool) -> anyhow::Result<()> {
     let Chat { mut talk, files, .. } = chat;
     let mut model = Model::new(talk.peer.clone());
     let history = talk.consumer.history(&talk.peer, HISTORY).await?;
+    let files = Files::new(files);
+    // Those that were fetched earlier and are likely to be looked at.
+    let known: Vec<(MessageId, PathBuf)> = history
+        .iter()
+        .rev()
+        .filter_map(|entry| {
+            files
+                .known(entry.message_id, show::files(&entry.body)?)
+                .map(|path| (entry.message_id, path))
+        })
+        .take(PICTURES)
+        .collect();
     let mut screen = Screen {
-        files: Files::new(files),
+        files,
         saves,
         last_file: None,
         model: {
@@ -61,11 +83,18 @@ pub(super) async fn run(chat: Chat, saves: bool) -> anyhow::Result<()> {
             model
         },
         talk,
+        protocol: Protocol::detect(|name| std::env::var(name).ok()),
+        pictures: HashMap::new(),
+        preparing: JoinSet::new(),
         input: input::Input::default(),
         scroll: 0,
         typed_at: None,
         quit: false,
     };
+    for (id, path) in known {
+        screen.model.saved(id, &path);
+        screen.prepare(id, path);
+    }
     let worked = {
         // Also restores from within a panic.
         let mut terminal = ratatui::try_init()?;
@@ -100,8 +129,9 @@ impl Screen {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut redraw = interval(REDRAW);
         redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut shown = Shown::new(self.protocol);
         while !self.quit {
-            terminal.draw(|frame| super::draw::draw(frame, &self.model, &self.input, &mut self.scroll, &zone, now_ms()))?;
+            self.draw(terminal, &mut shown, &zone)?;
             self.mark_shown().await;
             tokio::select! {
                 event = self.talk.consumer.next_event() => {
@@ -113,12 +143,52 @@ impl Screen {
                     None => self.quit = true,
                 },
                 saved = self.files.next(), if !self.files.is_idle() => self.saved(&saved),
+                Some(prepared) = self.preparing.join_next(), if !self.preparing.is_empty() => self.prepared(prepared.ok()),
                 _ = redraw.tick() => {}
                 _ = terminate.recv() => self.quit = true,
                 _ = hangup.recv() => self.quit = true,
             }
         }
+        shown.end(&mut stdout())?;
         Ok(())
+    }
+
+    fn draw(&mut self, terminal: &mut DefaultTerminal, shown: &mut Shown, zone: &TimeZone) -> anyhow::Result<()> {
+        let now_ms = now_ms();
+        let mut places = Vec::new();
+        let mut cleared = false;
+        terminal.draw(|frame| places = super::draw::draw(frame, &self.model, &self.input, &mut self.scroll, zone, now_ms))?;
+        if shown.must_clear(&places) {
+            cleared = true;
+            terminal.clear()?;
+            terminal.draw(|frame| places = super::draw::draw(frame, &self.model, &self.input, &mut self.scroll, zone, now_ms))?;
+        }
+        shown.update(&mut stdout(), places, cleared, |id| self.pictures.get(&id))?;
+        Ok(())
+    }
+
+    /// Makes a file ready to be shown, if the terminal can and it is a picture.
+    fn prepare(&mut self, id: MessageId, path: PathBuf) {
+        let protocol = self.protocol;
+        if protocol == Protocol::None {
+            return;
+        }
+        self.preparing.spawn_blocking(move || {
+            let small = path
+                .metadata()
+                .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= picture::MAX_BYTES);
+            let file = if small { std::fs::read(&path).ok() } else { None };
+            (id, file.and_then(|file| Picture::of(file, protocol)))
+        });
+    }
+
+    fn prepared(&mut self, prepared: Option<(MessageId, Option<Picture>)>) {
+        if let Some((id, Some(picture))) = prepared
+            && self.pictures.len() < 4 * PICTURES
+        {
+            self.model.pictured(id, (picture.columns, picture.rows));
+            self.pictures.insert(id, picture);
+        }
     }
 
     /// Takes everything that is there before the next drawing.
@@ -230,7 +300,10 @@ impl Screen {
 
     fn saved(&mut self, saved: &Saved) {
         match &saved.outcome {
-            Ok(path) => self.model.saved(saved.message_id, path),
+            Ok(path) => {
+                self.model.saved(saved.message_id, path);
+                self.prepare(saved.message_id, path.clone());
+            }
             Err(error) => self.model.notice(format!("not saved: {error}")),
         }
     }
@@ -306,14 +379,23 @@ impl Screen {
             Some(Quoted::Last) => self.talk.last_incoming(),
             None => None,
         };
+        let path = match &say.what {
+            What::File(file) => Some(home(&file.path)),
+            _ => None,
+        };
         match self.talk.say(say).await {
-            Ok(Said::Sent { id, body }) => self.model.queued(id, *body, quoted, now_ms()),
+            Ok(Said::Sent { id, body }) => {
+                self.model.queued(id, *body, quoted, now_ms());
+                if let Some(path) = path {
+                    self.prepare(id, path);
+                }
+            }
             Ok(Said::Shown(text)) => self.model.notice(text),
             Err(error) => self.model.notice(format!("not sent: {error:#}")),
         }
     }
 
-    async fn save(&mut self, message_id: Option<MessageId>, path: Option<std::path::PathBuf>) {
+    async fn save(&mut self, message_id: Option<MessageId>, path: Option<PathBuf>) {
         let body = match message_id {
             Some(id) => self.talk.body(id).await.ok().flatten(),
             None => None,

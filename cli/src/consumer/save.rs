@@ -43,7 +43,7 @@ impl Files {
 
     /// Begins to fetch a file: under its own name, behind a part of the message's id; or to where a person wants it.
     pub(crate) fn fetch(&mut self, consumer: &Consumer, message_id: MessageId, media: &Media, to: Option<PathBuf>) {
-        let path = to.unwrap_or_else(|| self.folder.join(format!("{}-{}", &hex_id(message_id)[..8], name(media))));
+        let path = to.unwrap_or_else(|| self.place(message_id, media));
         let (consumer, media) = (consumer.clone(), media.clone());
         self.running.spawn(async move {
             let outcome = fetch(&consumer, &media, &path).await.map(|()| path);
@@ -53,6 +53,17 @@ impl Files {
                 outcome,
             }
         });
+    }
+
+    /// Where a file is that was fetched earlier.
+    pub(crate) fn known(&self, message_id: MessageId, media: &Media) -> Option<PathBuf> {
+        let path = self.place(message_id, media);
+        let size = path.metadata().ok()?.len();
+        (size == media.size_bytes).then_some(path)
+    }
+
+    fn place(&self, message_id: MessageId, media: &Media) -> PathBuf {
+        self.folder.join(format!("{}-{}", &hex_id(message_id)[..8], name(media)))
     }
 
     /// The next that is done; never, while there is none.

@@ -15,6 +15,7 @@ struct Screen {
     input: Input,
     scroll: usize,
     now_ms: u64,
+    places: Vec<Place>,
 }
 
 impl Screen {
@@ -24,6 +25,7 @@ impl Screen {
             input: Input::default(),
             scroll: 0,
             now_ms: AT,
+            places: Vec::new(),
         }
     }
 
@@ -61,7 +63,7 @@ impl Screen {
         let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
         let zone = TimeZone::UTC;
         terminal
-            .draw(|frame| draw(frame, &self.model, &self.input, &mut self.scroll, &zone, self.now_ms))
+            .draw(|frame| self.places = draw(frame, &self.model, &self.input, &mut self.scroll, &zone, self.now_ms))
             .unwrap();
         terminal
     }
@@ -291,4 +293,87 @@ fn any_size_will_do() {
             screen.drawn(columns, rows);
         }
     }
+}
+
+fn media(caption: &str) -> Body {
+    let mut media = crate::consumer::show::tests::media(waxseal_consumer::MediaKind::Image);
+    media.caption = Some(caption.into());
+    Body::Media(media)
+}
+
+#[test]
+fn files_choices_replies_and_changes() {
+    let mut screen = Screen::new();
+    screen.model.apply(Event::Connected { queued: 0 }, AT);
+    let mut hears = |n: u8, body: Body, quotes: Option<u8>| {
+        let message = Incoming {
+            from: peer(),
+            message_id: id(n),
+            body,
+            sent_at_ms: 0,
+            received_at_ms: AT,
+            sender_name: None,
+            context: quotes.map(|quoted| waxseal_consumer::Context {
+                message_id: id(quoted),
+                from_recipient: true,
+                forwarded: false,
+            }),
+        };
+        screen.model.apply(Event::Message(message), AT);
+    };
+    hears(1, media("our menu"), None);
+    hears(2, Body::Interactive(Box::new(crate::consumer::show::tests::interactive())), None);
+    screen.model.saved(
+        id(1),
+        std::path::Path::new("/home/ann/.waxseal/consumers/15550123/files/01010101-photo.jpg"),
+    );
+    screen.model.queued(id(3), text_body("Small pleese"), Some(id(2)), AT);
+    let edit = Body::Edit {
+        message_id: id(3),
+        text: "Small please".into(),
+        caption: false,
+    };
+    screen.model.queued(id(4), edit, None, AT);
+    let expected = [
+        " +15550100                       ● connected",
+        "",
+        "        ── Thursday, 5 March 2026 ──",
+        " 10:30  [image photo.jpg 120 KB] our",
+        "        menu",
+        "        └ …/15550123/files/01010101-photo.jpg",
+        " 10:30  Size",
+        "        Which one?",
+        "        Free delivery",
+        "          1. Small",
+        "          2. Large - for two",
+        "             ▏Size",
+        "             Small please (edited)  10:30 …",
+        "",
+        "› write a message, or /help",
+    ];
+    assert_eq!(screen.text(45, 15), expected);
+    assert!(screen.places.is_empty());
+
+    screen.model.pictured(id(1), (10, 3));
+    let text = screen.text(45, 16);
+    assert_eq!(text[2..7].iter().filter(|line| line.is_empty()).count(), 3);
+    assert_eq!(
+        screen.places,
+        [Place {
+            message_id: id(1),
+            x: 8,
+            y: 3
+        }]
+    );
+    screen.text(45, 8);
+    assert!(screen.places.is_empty(), "it has no room");
+}
+
+#[test]
+fn a_command_is_explained_while_it_is_typed() {
+    let mut screen = Screen::new();
+    screen.input.insert("/loc");
+    assert_eq!(screen.text(60, 4)[2], " /location LAT LON [NAME]  send a place");
+    screen.input.insert("x");
+    assert_eq!(screen.text(60, 4)[2], " no such command; /help shows all");
 }
