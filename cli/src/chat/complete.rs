@@ -26,7 +26,7 @@ pub(super) fn complete(line: &str) -> Option<String> {
         Some((folder, start)) => (format!("{folder}/"), start),
         None => (String::new(), rest),
     };
-    let looked_in = home(Path::new(if folder.is_empty() { "./" } else { &folder }).as_ref());
+    let looked_in = home(Path::new(if folder.is_empty() { "./" } else { &folder }));
     let unescaped = start.replace("\\ ", " ");
     let mut names: Vec<String> = Vec::new();
     for entry in std::fs::read_dir(looked_in).ok()?.take(ENTRIES).flatten() {

@@ -39,7 +39,7 @@ pub(super) enum Link {
 
 /// Something in the list.
 pub(super) enum Item {
-    Message(Message),
+    Message(Box<Message>),
     Notice(String),
 }
 
@@ -266,15 +266,7 @@ impl Model {
 
     /// Ours that the relay does not have.
     pub(super) fn pending(&self) -> usize {
-        let pending = |item: &&Item| {
-            matches!(
-                item,
-                Item::Message(Message {
-                    status: Some(Status::Pending),
-                    ..
-                })
-            )
-        };
+        let pending = |item: &&Item| matches!(item, Item::Message(message) if message.status == Some(Status::Pending));
         self.items.iter().filter(pending).count()
     }
 
@@ -298,7 +290,7 @@ impl Model {
             None => "(an earlier message)".to_owned(),
         });
         self.places.insert(id, self.items.len());
-        self.items.push(Item::Message(Message {
+        self.items.push(Item::Message(Box::new(Message {
             id,
             text: clean(&show::text(&body)),
             body,
@@ -309,7 +301,7 @@ impl Model {
             at_ms,
             status,
             reactions: [None, None],
-        }));
+        })));
         self.trim();
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
-use waxseal_consumer::{Consumer, Media, MediaKind, MessageId, ending_of};
+use waxseal_consumer::{Consumer, Media, MediaKind, MessageId, Text, ending_of};
 
 use super::hex_id;
 
@@ -109,7 +109,7 @@ fn is_there(media: &Media, path: &Path) -> bool {
 
 /// A name that is no path, is not hidden and holds nothing that a terminal or a shell would take for something else.
 fn name(media: &Media) -> String {
-    let given = media.filename.as_ref().map(|name| name.reveal()).unwrap_or_default();
+    let given = media.filename.as_ref().map(Text::reveal).unwrap_or_default();
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let safe = |c: char| {
         if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') {

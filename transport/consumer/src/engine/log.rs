@@ -105,7 +105,7 @@ impl Engine {
         let step = self.begin();
         for outgoing in [false, true] {
             if let Some((_, row)) = Self::logged(&step, peer, outgoing, message)? {
-                return Ok(entry_of(row));
+                return Ok(entry_of(&row));
             }
         }
         Ok(None)
@@ -140,10 +140,10 @@ fn entry(value: &[u8], peer: &PhoneNumber) -> Option<Entry> {
     if row.peer != peer.reveal() {
         return None;
     }
-    entry_of(row)
+    entry_of(&row)
 }
 
-fn entry_of(row: rows::Logged) -> Option<Entry> {
+fn entry_of(row: &rows::Logged) -> Option<Entry> {
     let payload = Payload::decode(&row.payload).ok()?;
     if !change::is_shown(payload.message_id, &payload.body) {
         return None;
@@ -157,7 +157,7 @@ fn entry_of(row: rows::Logged) -> Option<Entry> {
         message_id: payload.message_id,
         at_ms: row.at_ms,
         direction,
-        edited: change::is_edited(&row, &payload.body),
+        edited: change::is_edited(row, &payload.body),
         body: payload.body,
         context: payload.context,
         sender_name: payload.sender_name,
