@@ -44,8 +44,10 @@ use crate::{
 
 mod accept;
 mod announce;
+mod history;
 mod hooks;
 mod keys;
+mod letters;
 mod link;
 pub mod registration;
 mod retention;
@@ -53,7 +55,9 @@ pub mod settings;
 mod status;
 mod webhooks;
 
+pub use history::{Happening, History, Update};
 pub use hooks::{WebhookResult, WebhookState};
+pub use letters::{Cursor, Letter};
 pub use status::{Status, Waiting};
 pub use webhooks::{Told, Untaken, WebhookConfiguration};
 

@@ -65,7 +65,7 @@ fn is_version(segment: &str) -> bool {
 }
 
 fn is_id(segment: &str) -> bool {
-    (1..=20).contains(&segment.len()) && segment.bytes().all(|byte| byte.is_ascii_digit())
+    (1..=39).contains(&segment.len()) && segment.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -93,7 +93,12 @@ mod tests {
             ("/v23.0/123/messages/1", Some("v23.0"), Route::Edge("123")),
             ("/oauth/access_token", None, Route::Word("oauth")),
             ("/v23.0/media/1", Some("v23.0"), Route::Word("media")),
-            ("/123456789012345678901", None, Route::Unknown),
+            (
+                "/340282366920938463463374607431768211455/events",
+                None,
+                Route::Edge("340282366920938463463374607431768211455"),
+            ),
+            ("/1234567890123456789012345678901234567890", None, Route::Unknown),
             ("/v23.0.1/123", None, Route::Unknown),
             ("/../123/messages", None, Route::Unknown),
         ] {

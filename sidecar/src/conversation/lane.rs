@@ -40,9 +40,13 @@ mod durable;
 mod jobs;
 mod pace;
 mod queues;
+mod replay;
 
 use durable::Tail;
+use replay::Replay;
+
 use pace::Pace;
+pub use replay::Selection;
 
 /// How much of each kind one turn takes.
 const DELIVERIES_PER_TURN: usize = 64;
@@ -95,6 +99,8 @@ pub enum Event {
     WebhookReady,
     /// The number itself has something to tell the business; answered once that is durable.
     Announce(Announced, oneshot::Sender<()>),
+    /// Dead letters are to be delivered after all; answered with how many of this lane, once that is durable.
+    Replay(Selection, oneshot::Sender<u64>),
 }
 
 /// What leaves through the link.
@@ -179,6 +185,7 @@ pub struct Lane {
     bad_bundles: HashMap<PeerIndex, u32>,
     /// Who waits for what is in [`Input::announced`], in the same order.
     announcers: VecDeque<oneshot::Sender<()>>,
+    replays: VecDeque<Replay>,
     line: Line<EntryId, Post>,
     line_rests_until: Option<Instant>,
     next_deadline_check: Instant,
@@ -216,6 +223,7 @@ impl Lane {
             pace: Pace::default(),
             bad_bundles: HashMap::new(),
             announcers: VecDeque::new(),
+            replays: VecDeque::new(),
             line: Line::new(LINE),
             line_rests_until: None,
             next_deadline_check: Instant::now(),
@@ -238,10 +246,11 @@ impl Lane {
 
     async fn round(&mut self) -> Result<(), End> {
         self.refill_jobs().await?;
+        self.refill_replays().await?;
         self.work_line().await;
         self.check_deadlines().await;
         self.ask_again();
-        if self.input.is_empty() && !self.can_refill() && (self.link.is_none() || !self.has_jobs()) {
+        if self.input.is_empty() && self.replays.is_empty() && !self.can_refill() && (self.link.is_none() || !self.has_jobs()) {
             let stop = self.outfit.stop.clone();
             let wake = Arc::clone(&self.outfit.wake);
             let rest_until = self.wake_at();
@@ -306,6 +315,7 @@ impl Lane {
                 self.input.announced.push(announced);
                 self.announcers.push_back(announcer);
             }
+            Event::Replay(selection, asker) => self.replays.push_back(Replay::new(selection, asker, now_ms())),
         }
         Ok(())
     }
@@ -389,6 +399,7 @@ impl Lane {
                         input.finished.clear();
                         input.given_up.clear();
                         input.requeued.clear();
+                        self.replays.iter_mut().for_each(Replay::begin_again);
                         loaded.clear();
                         keys = self.core.needs(&input);
                     }
@@ -450,6 +461,7 @@ impl Lane {
         }
         rest.lapsed.append(&mut self.input.lapsed);
         self.input = rest;
+        self.replayed(input.requeued.len());
         self.park(settled.parked);
         self.outfit.limiter.received(settled.counts.received);
         self.outfit.shared.metrics.count(&settled.counts);

@@ -84,8 +84,7 @@ impl Plan<'_> {
         }
         self.sent_before(peer, message);
         if kept.sent_at_ms == 0 {
-            let just_now = self.sent.contains(&message).then_some(self.now.ms);
-            kept.sent_at_ms = just_now.or_else(|| self.shared().sent.of(message)).unwrap_or(0);
+            kept.sent_at_ms = self.sent_at_ms(message);
         }
         let payload = if self.shared().keep_content { kept.payload.take() } else { None };
         let opaque = kept.opaque.as_deref().map(Text::from);
@@ -168,6 +167,10 @@ impl Plan<'_> {
         if let Some(kept) = self.kept(message) {
             let failed = Kept {
                 payload: None,
+                sent_at_ms: match kept.sent_at_ms {
+                    0 => self.sent_at_ms(message),
+                    known => known,
+                },
                 failed_at_ms: self.now.ms,
                 failure: webhook::body::details(reason).to_owned(),
                 ..kept
@@ -208,6 +211,12 @@ impl Plan<'_> {
         };
         let body = self.shared().bodies.status(&update);
         self.event_about(peer, about, body);
+    }
+
+    /// When the relay had a message, if that is remembered; else 0.
+    fn sent_at_ms(&self, message: MessageId) -> u64 {
+        let just_now = self.sent.contains(&message).then_some(self.now.ms);
+        just_now.or_else(|| self.shared().sent.of(message)).unwrap_or(0)
     }
 
     fn unschedule(&mut self, message: MessageId) {

@@ -268,7 +268,7 @@ fn seal<M: prost::Message>(number: &Number, key: &Key, value: &M, now: Moment) -
     })
 }
 
-fn refusal(error: &waxseal_store::Error) -> Refusal {
+pub(super) fn refusal(error: &waxseal_store::Error) -> Refusal {
     match error {
         waxseal_store::Error::Overloaded => Refusal::Overloaded,
         waxseal_store::Error::Unavailable { .. } => Refusal::Unavailable,

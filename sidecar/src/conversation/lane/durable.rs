@@ -212,6 +212,7 @@ impl Lane {
         self.input.finished.clear();
         self.input.given_up.clear();
         self.input.requeued.clear();
+        self.replays.iter_mut().for_each(super::Replay::begin_again);
         self.input.lapsed.clear();
         self.line = Line::new(LINE);
         self.resend_outbox().await
