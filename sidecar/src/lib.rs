@@ -12,7 +12,7 @@
 //! * `pod`: a number's life in a pod of a cluster: its files, which of its pods owns it, the port that is always open. With `kubernetes`.
 //! * [`media`]: files: kept as ciphertext, handed to the relay, fetched from it. [`egress`]: where links that others name may lead.
 //! * [`limits`]: how much may be sent and asked.
-//! * [`template`]: message templates as messages need them.
+//! * [`template`]: message templates: registered, checked, filled in.
 //! * [`message`]: where these meet: plain types of what is sent, what comes in, what became of it.
 //! * [`transport`]: the edge to the relay, as a trait.
 //!

@@ -53,6 +53,7 @@ pub mod registration;
 mod retention;
 pub mod settings;
 mod status;
+pub mod templates;
 mod webhooks;
 
 pub use history::{Happening, History, Update};
@@ -122,6 +123,7 @@ pub struct Number {
     /// Held while pre-keys are made and published.
     publishing: tokio::sync::Mutex<()>,
     book: Book,
+    templates: templates::Templates,
     limiter: Arc<Limiter>,
     rules: config::Rules,
     cores: Arc<Semaphore>,
@@ -260,6 +262,7 @@ impl Number {
             epoch: AtomicU64::new(epoch),
             lost: AtomicBool::new(lost),
             publishing: tokio::sync::Mutex::new(()),
+            templates: templates::Templates::open(&book),
             book,
             limiter,
             rules,

@@ -1,13 +1,26 @@
-//! Message templates as messages need them.
+//! Message templates: registered, and filled in for a message.
 //!
 //! Purpose: what a business asks for ([`Call`]: name, language and what is to be filled in), what comes of it ([`Filled`]), and why not
-//! ([`Fault`], with the Cloud API's codes). [`fill`] is where the two meet.
+//! ([`Fault`], with the Cloud API's codes). [`fill`] is where the two meet. What may be registered is in [`check`], what is registered in
+//! [`catalogue`]. There is no reviewer here: what passes the checks is approved.
 //!
 //! May touch: the number's registry of templates. Must not: know JSON of requests, HTTP or the ratchet. What is filled in is content: it has no
-//! `Debug`, and no fault repeats it.
+//! `Debug`, and no fault repeats it. What is registered is business information.
+
+pub mod catalogue;
+pub mod check;
+pub mod definition;
+mod error;
+mod filling;
+pub mod pattern;
+mod words;
+
+#[cfg(test)]
+mod tests;
 
 use std::{borrow::Cow, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use waxseal_content::{Location, TemplateButton, Text};
 
 use crate::{
@@ -125,7 +138,8 @@ pub struct Filled {
 }
 
 /// What a template is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Category {
     /// One-time codes.
     Authentication,
@@ -145,23 +159,12 @@ pub struct Fault {
     pub details: Cow<'static, str>,
 }
 
-impl Fault {
-    /// 132001: there is no such template, not in this language, or it is not approved.
-    #[must_use]
-    pub const fn unknown() -> Self {
-        Self {
-            code: 132_001,
-            details: Cow::Borrowed(
-                "template names no approved template of this account in that language: create it with POST /{account}/message_templates.",
-            ),
-        }
-    }
-}
-
 /// Fills a template of the number in.
 ///
 /// # Errors
 /// [`Fault`] when there is no such template, or what is to be filled in does not fit it.
-pub(crate) fn fill(_number: &Number, _call: &Call) -> Result<Filled, Fault> {
-    Err(Fault::unknown())
+pub(crate) fn fill(number: &Number, call: &Call) -> Result<Filled, Fault> {
+    let templates = number.templates();
+    let entry = templates.find(call)?;
+    Ok(filling::fill(entry, call)?)
 }

@@ -15,6 +15,7 @@ use crate::{
     book,
     limits::{self, calls::Usage},
     message::Refusal,
+    template::catalogue::Refused,
 };
 
 /// One refusal, as it will be told.
@@ -167,6 +168,18 @@ impl GraphError {
         };
         error.transient = true;
         error.retry_after_s = Some(seconds(limit.wait_us()));
+        error
+    }
+
+    /// 100: a template that cannot be registered, changed or found.
+    pub(super) fn template(refused: &Refused) -> Self {
+        let mut error = Self::invalid(refused.to_string());
+        error.subcode = match refused {
+            Refused::Exists => Some(2_388_024),
+            Refused::Unknown => Some(2_593_002),
+            Refused::Full => Some(2_388_040),
+            Refused::Fault(_) => None,
+        };
         error
     }
 
@@ -429,7 +442,14 @@ mod tests {
             (Refusal::NumberNeeded, 400, 131_062),
             (Refusal::UnknownMedia, 400, 100),
             (Refusal::Media(crate::media::Refusal::BrokenOff), 400, 131_053),
-            (Refusal::Template(crate::template::Fault::unknown()), 404, 132_001),
+            (
+                Refusal::Template(crate::template::Fault {
+                    code: 132_001,
+                    details: "unknown".into(),
+                }),
+                404,
+                132_001,
+            ),
         ] {
             let error = GraphError::from(refusal.clone());
             assert_eq!((error.status.as_u16(), error.code), (status, code), "{refusal:?}");
