@@ -5,9 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
-use waxseal_content::{PhoneNumber, Text};
+use waxseal_content::{ButtonReply, Contacts, InteractiveReply, Location, MediaKind, PhoneNumber, Reply, Text};
 use waxseal_sidecar::{
-    message::{FailureReason, InboundBody, InboundContext, InboundMessage, NumberFacts, Quoted, Status, StatusUpdate, Wamid},
+    message::{FailureReason, InboundBody, InboundContext, InboundMedia, InboundMessage, NumberFacts, Quoted, Status, StatusUpdate, Wamid},
     webhook::{
         body::Account,
         bsuid,
@@ -31,6 +31,94 @@ fn inbound(text: &str) -> InboundMessage {
         body: InboundBody::Text(Text::from(text)),
         context: None,
     }
+}
+
+fn file(kind: MediaKind) -> InboundBody {
+    let (mime_type, filename) = match kind {
+        MediaKind::Image => ("image/jpeg", None),
+        MediaKind::Audio => ("audio/ogg; codecs=opus", None),
+        MediaKind::Video => ("video/mp4", None),
+        MediaKind::Document => ("application/pdf", Some(Text::from("Rechnung Nº 7.pdf"))),
+        MediaKind::Sticker => ("image/webp", None),
+    };
+    let id = "1166846181421424";
+    let url = "https://api.example.com/media/1166846181421424?phone_number_id=106540352242922&expires=1750000300&signature=AbC-_9";
+    InboundBody::Media(Box::new(InboundMedia {
+        kind,
+        id: id.to_owned(),
+        url: Some(url.to_owned()),
+        mime_type: Text::from(mime_type),
+        sha256: [7; 32],
+        caption: matches!(kind, MediaKind::Image | MediaKind::Video | MediaKind::Document).then(|| Text::from("Schön / nice")),
+        filename,
+        voice: kind == MediaKind::Audio,
+        animated: kind == MediaKind::Sticker,
+    }))
+}
+
+/// Messages of every type that consumers write, but for texts.
+fn types() -> Vec<(&'static str, InboundBody)> {
+    let original = || Wamid::from_token(b"an earlier inbound message").unwrap();
+    let reply = |description: Option<&str>| Reply {
+        id: Text::from("row-1"),
+        title: Text::from("Große Größe"),
+        description: description.map(Text::from),
+    };
+    let place = |name: Option<&str>| {
+        InboundBody::Location(Box::new(Location {
+            latitude: 52.5163,
+            longitude: -13.0,
+            name: name.map(Text::from),
+            address: name.map(|_| Text::from("Pariser Platz, Berlin")),
+            url: name.map(|_| Text::from("https://example.com/gate")),
+        }))
+    };
+    let cards = r#"[{"name":{"first_name":"Ada","formatted_name":"Ada Löwe"},"phones":[{"phone":"+1 555-0102","type":"HOME","wa_id":"15550102"}]}]"#;
+    vec![
+        ("image", file(MediaKind::Image)),
+        ("voice message", file(MediaKind::Audio)),
+        ("video", file(MediaKind::Video)),
+        ("document", file(MediaKind::Document)),
+        ("sticker", file(MediaKind::Sticker)),
+        ("file too large", InboundBody::MediaTooLarge),
+        ("location", place(Some("Brandenburger Tor"))),
+        ("current location", place(None)),
+        (
+            "contacts",
+            InboundBody::Contacts(Contacts {
+                cards_json: Text::from(cards),
+            }),
+        ),
+        (
+            "template button",
+            InboundBody::Button(ButtonReply {
+                text: Text::from("Ja"),
+                payload: Text::from("yes-payload"),
+            }),
+        ),
+        ("reply button", InboundBody::Interactive(InteractiveReply::Button(reply(None)))),
+        (
+            "list row",
+            InboundBody::Interactive(InteractiveReply::List(reply(Some("mehr davon")))),
+        ),
+        (
+            "flow finished",
+            InboundBody::Interactive(InteractiveReply::Flow {
+                response_json: Text::from(r#"{"flow_token":"t","größe":"L"}"#),
+                name: Some(Text::from("flow")),
+                body: Some(Text::from("Sent")),
+            }),
+        ),
+        (
+            "edit",
+            InboundBody::Edit {
+                original: original(),
+                text: Text::from("Hello, schön"),
+            },
+        ),
+        ("revoke", InboundBody::Revoke { original: original() }),
+        ("request welcome", InboundBody::RequestWelcome),
+    ]
 }
 
 fn status(status: Status) -> StatusUpdate {
@@ -78,7 +166,14 @@ fn vectors() -> Value {
     };
     let mut unsupported = inbound("");
     unsupported.body = InboundBody::Unsupported;
-    let cases = [
+    let mut forwarded = inbound("Hello");
+    forwarded.context = Some(InboundContext {
+        quoted: None,
+        forwarded: true,
+    });
+    let mut identified = inbound("Hello");
+    identified.identity_key_hash = Some("DF2lS5v2W6x=".to_owned());
+    let mut cases = vec![
         ("text", text("Hello")),
         ("accents", text("Grüße, çà et là")),
         ("emoji", text("👋🏽 👨‍👩‍👧‍👦 🇩🇪")),
@@ -103,7 +198,24 @@ fn vectors() -> Value {
             "status failed",
             account.status(&status(Status::Failed(FailureReason::Expired))).unwrap(),
         ),
+        ("status played", account.status(&status(Status::Played)).unwrap()),
+        ("forwarded", account.message(&forwarded).unwrap()),
+        ("with the identity key's hash", account.message(&identified).unwrap()),
     ];
+    cases.extend(types().into_iter().map(|(name, body)| {
+        let mut message = inbound("");
+        message.body = body;
+        if matches!(message.body, InboundBody::Button(_) | InboundBody::Interactive(_)) {
+            message.context = Some(InboundContext {
+                quoted: Some(Quoted {
+                    wamid: Wamid::from_token(b"an outbound message").unwrap(),
+                    from: PhoneNumber::parse("+15550100").unwrap(),
+                }),
+                forwarded: false,
+            });
+        }
+        (name, account.message(&message).unwrap())
+    }));
     let signer = Signer::new(APP_SECRET);
     let vectors: Vec<Value> = (1_u8..)
         .zip(cases)
