@@ -83,7 +83,8 @@ pub enum Posted {
         status: String,
         details: Option<String>,
     },
-    Other,
+    /// A message of another type: its member of `messages`.
+    Message(serde_json::Value),
 }
 
 impl World {
@@ -225,13 +226,19 @@ impl World {
 
     /// The business sends a text: what accepting it makes durable.
     pub fn send(&mut self, phone: usize, text: &str) -> MessageId {
-        let (peer, now, shared) = (self.peer(phone), self.moment(), Arc::clone(&self.shared));
-        let (lane, to) = (id::lane_of(&peer), self.phones[phone].number.clone());
-        let message = id::message_id(lane, &mut rand::rng());
         let body = Body::Text {
             body: text.into(),
             preview_url: false,
         };
+        self.send_body(phone, body)
+    }
+
+    /// The same with anything.
+    pub fn send_body(&mut self, phone: usize, body: Body) -> MessageId {
+        let voice = matches!(&body, Body::Media(media) if media.voice);
+        let (peer, now, shared) = (self.peer(phone), self.moment(), Arc::clone(&self.shared));
+        let (lane, to) = (id::lane_of(&peer), self.phones[phone].number.clone());
+        let message = id::message_id(lane, &mut rand::rng());
         let payload = Payload::new(shared.number.clone(), to.clone(), message, now.ms, body)
             .encode()
             .to_vec();
@@ -242,6 +249,7 @@ impl World {
             opaque: None,
             expires_at_ms,
             accepted_at_ms: now.ms,
+            voice,
             ..Kept::default()
         };
         let (key, agenda, ttl) = (shared.names.message(message), shared.names.deadlines(lane), shared.retention);
@@ -354,7 +362,7 @@ impl World {
         self.phones[phone].encrypt(payload, attempt, self.now).unwrap()
     }
 
-    fn grant(&mut self, phone: usize, wish: Wish) {
+    pub fn grant(&mut self, phone: usize, wish: Wish) {
         let (id, body) = match wish {
             Wish::Encrypt { payload, attempt } => self.encrypt(phone, &payload, attempt),
             Wish::Plain(body) => (EnvelopeId::random(&mut rand::rng()), body),

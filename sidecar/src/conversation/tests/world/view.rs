@@ -79,7 +79,7 @@ pub(super) fn posted(body: &[u8]) -> Posted {
                 wamid: text(&message["id"]),
                 text: text(&message["text"]["body"]),
             },
-            _ => Posted::Other,
+            _ => Posted::Message(message.clone()),
         };
     }
     let status = &value["statuses"][0];
