@@ -67,6 +67,11 @@ impl StateDir {
         self.path.join("sidecar").join("state.redb")
     }
 
+    /// The ciphertext of files.
+    pub(crate) fn media(&self) -> PathBuf {
+        self.path.join("sidecar").join("media")
+    }
+
     /// Identity and retention chain of a number.
     pub(crate) fn custody_file(&self, phone_number_id: &str) -> PathBuf {
         self.path.join("keys").join(format!("{phone_number_id}.custody"))

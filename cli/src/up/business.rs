@@ -159,6 +159,15 @@ impl Wiring<'_> {
                     throughput_per_second: number.throughput_messages_per_second,
                     ..config::Rules::default()
                 }),
+                media: config::Media {
+                    location: Some(config::MediaLocation::Directory(self.state.media())),
+                    // Links to a server on this machine are what one tries first.
+                    egress: config::Egress {
+                        private: true,
+                        ports: Vec::new(),
+                    },
+                    ..config::Media::default()
+                },
                 ..config::Surface::default()
             },
         })

@@ -249,7 +249,11 @@ fn typed_body(kind: &str, typed: Typed<'_>) -> Result<(OutboundBody, Value), Gra
     let Some(json) = raw.0 else {
         return Err(GraphError::missing(format!("{name} is required for type \"{name}\".")));
     };
-    let said = node::tree(json, name)?;
+    let said = match node::tree(json, name)? {
+        // whatsapp-api-js writes the cards as JSON within a text.
+        Value::String(cards) if name == "contacts" => node::tree(&cards, name)?,
+        said => said,
+    };
     let node = Node::new(&said, name);
     let body = match (name, media::kind(name)) {
         (_, Some(kind)) => OutboundBody::Media(Box::new(media::attachment(node, kind)?)),

@@ -139,8 +139,6 @@ impl Plan<'_> {
             Ok(payload) if payload.sender != delivery.sender || payload.recipient != shared.number => {
                 self.counts.refused[refused::MISADDRESSED] += 1;
             }
-            // What became of messages that were sent before is still told.
-            Ok(payload) if shared.blocks.contains(&delivery.peer) && !matches!(payload.body, Body::Receipt { .. }) => {}
             Ok(payload) => self.receive(delivery, &payload),
         }
     }
@@ -316,12 +314,10 @@ impl Plan<'_> {
             body,
             context,
         };
-        let now_ms = self.now.ms;
         let draft = self.draft(&peer, &delivery.sender);
         if payload.sender_name.is_some() {
             draft.peer.name.clone_from(&payload.sender_name);
         }
-        draft.peer.heard_ms = now_ms;
         draft.arrived.push(payload.message_id);
         self.counts.received += 1;
         let bytes = self.shared().bodies.message(&message);

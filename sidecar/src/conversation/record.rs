@@ -220,9 +220,6 @@ pub struct PeerRecord {
     /// When its [`UserRecord`] was last written, Unix milliseconds.
     #[prost(uint64, tag = "4")]
     pub user_at_ms: u64,
-    /// When the consumer last wrote, Unix milliseconds.
-    #[prost(uint64, tag = "5")]
-    pub heard_ms: u64,
 }
 
 /// Whom a business-scoped user id names.

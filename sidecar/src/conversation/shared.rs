@@ -17,7 +17,6 @@ use super::{core::Moment, names::Names, record::PeerRecord};
 use crate::{
     media,
     metrics::Metrics,
-    number::blocks::Blocks,
     webhook::{self, route::Subscriptions},
 };
 
@@ -66,8 +65,6 @@ pub struct Shared {
     pub sent: SentTimes,
     /// Counts.
     pub metrics: Arc<Metrics>,
-    /// Whose messages are dropped.
-    pub blocks: Arc<Blocks>,
 }
 
 /// When the relay had each of the last messages: the record of a message is written when the consumer has it, not before. Bounded; what was
@@ -122,8 +119,6 @@ pub struct Peer {
     pub signal: waxseal_signal::Peer,
     /// When it was last written down whom the consumer's user id names, Unix milliseconds; 0 for never.
     pub user_at_ms: u64,
-    /// When the consumer last wrote, Unix milliseconds; 0 for never.
-    pub heard_ms: u64,
 }
 
 impl Peer {
@@ -134,7 +129,6 @@ impl Peer {
             name: None,
             signal: waxseal_signal::Peer::new(),
             user_at_ms: 0,
-            heard_ms: 0,
         }
     }
 }
@@ -235,6 +229,5 @@ pub fn open_peer(shared: &Shared, key: &Key, sealed: &[u8]) -> Option<Peer> {
         name: stored.name.map(Text::new),
         signal: waxseal_signal::Peer::from_bytes(&stored.signal).ok()?,
         user_at_ms: stored.user_at_ms,
-        heard_ms: stored.heard_ms,
     })
 }

@@ -4,9 +4,12 @@
 //! The libraries run byte for byte as they are shipped: nothing tells them about another host, port or certificate than Meta's, but the
 //! environment variable by which their runtime learns of an authority. `cargo xtask test --only clients` installs them and runs this.
 
+pub mod description;
 pub mod driver;
+pub mod files;
 pub mod namespace;
 pub mod people;
+pub mod play;
 pub mod raw;
 pub mod stage;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::{sync::Notify, time::Instant};
-use waxseal_consumer::{Consumer, Event, Options, PhoneNumber};
+use waxseal_consumer::{Consumer, Event, MessageId, Options, PhoneNumber, ReceiptKind};
 use waxseal_harness::numbers;
 
 use crate::{PATIENCE, stage::Stage};
@@ -98,11 +98,37 @@ impl Person {
             .await
             .with_context(|| format!("{count} texts"))
     }
+
+    /// Waits for a text, and returns its id.
+    ///
+    /// # Errors
+    /// When the time is over.
+    pub async fn text(&self, text: &str) -> Result<MessageId> {
+        self.wait_for(text, |events| {
+            events.iter().find_map(|event| match event {
+                Event::Message(message) if message.text().is_some_and(|said| said.reveal() == text) => Some(message.message_id),
+                _ => None,
+            })
+        })
+        .await
+    }
+
+    /// Waits until the business has read a message.
+    ///
+    /// # Errors
+    /// When the time is over.
+    pub async fn read_of(&self, message_id: MessageId) -> Result<()> {
+        self.wait_for("a read mark", |events| {
+            let is_read = |event: &Event| matches!(event, Event::Receipt { kind: ReceiptKind::Read, message_ids, .. } if message_ids.contains(&message_id));
+            events.iter().any(is_read).then_some(())
+        })
+        .await
+    }
 }
 
 fn texts(events: &[Event]) -> Vec<String> {
     let message = |event: &Event| match event {
-        Event::Message(message) => message.text.as_ref().map(|text| text.reveal().to_owned()),
+        Event::Message(message) => message.text().map(|text| text.reveal().to_owned()),
         _ => None,
     };
     events.iter().filter_map(message).collect()

@@ -212,6 +212,8 @@ fn commerce(number: &Number, call: &Call<'_>) -> Result<Response, GraphError> {
         |field| match field.name {
             "is_cart_enabled" => Member::Is(kept.is_cart_enabled.into()),
             "is_catalog_visible" => Member::Is(kept.is_catalog_visible.into()),
+            // pywa asks for it; there are no catalogues.
+            "catalog_id" => Member::Nothing,
             _ => Member::Unknown,
         },
     )?;

@@ -141,7 +141,10 @@ fn update(profile: &mut Profile, said: &Arguments) -> Result<(), GraphError> {
         }
         profile.vertical = Some(vertical).filter(|vertical| !vertical.is_empty());
     }
-    if let Some(websites) = said.list("websites")? {
+    // pywa takes them back with an empty text.
+    if said.value("websites").and_then(Value::as_str) == Some("") {
+        profile.websites.clear();
+    } else if let Some(websites) = said.list("websites")? {
         profile.websites = self::websites(&websites)?;
     }
     Ok(())

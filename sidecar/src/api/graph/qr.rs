@@ -48,9 +48,14 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
         (Method::GET | Method::HEAD, None) => list(number, call).map(Some),
         (Method::GET | Method::HEAD, Some(code)) => {
             let codes: Codes = number.book().read(DOCUMENT).unwrap_or_default();
-            let message = codes.0.get(&code).ok_or_else(unknown)?;
-            let entry = entry(number, call, &code, message, None)?;
-            Ok(Some(ok(&json!({"data": [entry]}))))
+            // A code that is not there is an empty list: clients look at its first entry.
+            let entries: Result<Vec<Value>, GraphError> = codes
+                .0
+                .get(&code)
+                .map(|message| entry(number, call, &code, message, None))
+                .into_iter()
+                .collect();
+            Ok(Some(ok(&json!({"data": entries?}))))
         }
         (Method::POST, code) => write(number, call, code).await.map(Some),
         (Method::DELETE, code) => {

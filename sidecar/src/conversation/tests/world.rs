@@ -135,7 +135,6 @@ impl World {
             subscriptions: RwLock::default(),
             sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),
-            blocks: Arc::default(),
         });
         let mut world = Self {
             now,
