@@ -33,6 +33,10 @@ pub mod path {
     pub const PIN: &str = "pin";
     /// What the webhook's verification handshake echoes.
     pub const VERIFY_TOKEN: &str = "verify-token";
+    /// What webhooks are shown that ask for a client certificate, followed by those that vouch for it; may be absent.
+    pub const WEBHOOK_CERTIFICATE: &str = "webhook/tls.crt";
+    /// Its key.
+    pub const WEBHOOK_KEY: &str = "webhook/tls.key";
     /// The Redis user; may be absent.
     pub const REDIS_USERNAME: &str = "redis/username";
     /// The Redis password.
@@ -129,6 +133,15 @@ pub struct PodWebhook {
     pub url: String,
     /// How long one attempt may take.
     pub timeout_seconds: u32,
+    /// Whether it is the number's own; else it is its account's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_number: bool,
+    /// The fields whose events are sent, unless the API says otherwise; `messages` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
+    /// Certificates (PEM) of the authorities that may sign its certificate, beside the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
 }
 
 /// One mounted entry of a Secret.
@@ -167,6 +180,9 @@ mod tests {
             webhook: Some(PodWebhook {
                 url: "https://shop.example/hook?a=b#c".to_owned(),
                 timeout_seconds: 10,
+                of_number: true,
+                fields: Some(vec!["messages".to_owned()]),
+                ca: None,
             }),
             throughput_messages_per_second: 80,
             durability: DurabilityMode::Replicated,

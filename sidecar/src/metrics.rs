@@ -1,6 +1,9 @@
 //! What may be counted: closed lists of events, never who or what. One set for a sidecar, whatever the number of numbers it serves.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -14,6 +17,33 @@ use crate::conversation::core::Counts;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Kind {
     kind: &'static str,
+}
+
+/// What waits for webhooks, of all numbers together.
+#[derive(Default)]
+pub struct Backlog {
+    /// Events.
+    pub waiting: Gauge,
+    /// Dead letters.
+    pub dead: Gauge,
+    /// How long the first event has waited.
+    pub oldest_age_seconds: Gauge,
+    numbers: Mutex<BTreeMap<Box<str>, [i64; 3]>>,
+}
+
+impl Backlog {
+    /// What waits for the webhook of a number now; `None` when the number is not served any more.
+    pub fn set(&self, phone_number_id: &str, counts: Option<[i64; 3]>) {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts {
+            Some(counts) => drop(numbers.insert(phone_number_id.into(), counts)),
+            None => drop(numbers.remove(phone_number_id)),
+        }
+        self.waiting.set(numbers.values().map(|[waiting, ..]| waiting).sum());
+        self.dead.set(numbers.values().map(|[_, dead, _]| dead).sum());
+        self.oldest_age_seconds
+            .set(numbers.values().map(|[.., age]| *age).max().unwrap_or(0));
+    }
 }
 
 /// The sidecar's metrics.
@@ -40,6 +70,8 @@ pub struct Metrics {
     pub webhooks_given_up: Counter,
     /// What became of webhook events that were not delivered within their window, or that nobody wanted.
     pub webhooks_lost: Family<Kind, Counter>,
+    /// Webhook events and dead letters in the store, and how long the first event has waited.
+    pub backlog: Backlog,
     /// Stored values that did not open.
     pub unopened: Counter,
     /// Commits of lanes, and how long they took.
@@ -75,6 +107,7 @@ impl Metrics {
             webhook_attempts: Family::default(),
             webhooks_given_up: Counter::default(),
             webhooks_lost: Family::default(),
+            backlog: Backlog::default(),
             unopened: Counter::default(),
             commit_seconds: waxseal_telemetry::metrics::seconds(),
             accept_seconds: waxseal_telemetry::metrics::seconds(),
@@ -116,6 +149,21 @@ impl Metrics {
             "webhooks_given_up",
             "Webhook events whose retry window ended",
             metrics.webhooks_given_up.clone(),
+        );
+        registry.register(
+            "webhook_events_waiting",
+            "Webhook events that the business has not taken yet",
+            metrics.backlog.waiting.clone(),
+        );
+        registry.register(
+            "webhook_dead_letters",
+            "Webhook events that rest as dead letters",
+            metrics.backlog.dead.clone(),
+        );
+        registry.register(
+            "webhook_oldest_event_age_seconds",
+            "How long the oldest waiting webhook event has waited",
+            metrics.backlog.oldest_age_seconds.clone(),
         );
         registry.register(
             "webhook_events_undelivered",

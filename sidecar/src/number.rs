@@ -44,6 +44,7 @@ use crate::{
 
 mod accept;
 mod announce;
+mod backlog;
 mod history;
 mod hooks;
 mod keys;
@@ -283,6 +284,7 @@ impl Number {
         let stop = &surroundings.stop;
         tasks.spawn(link::run(Arc::clone(&number), stop.clone()));
         tasks.spawn(retention::run(Arc::clone(&number), stop.clone()));
+        tasks.spawn(backlog::run(Arc::clone(&number), stop.clone()));
         let (shelf, sweeping) = (Arc::clone(&number.media), stop.clone());
         tasks.spawn(async move { shelf.run(sweeping).await });
         let (hooks, senders) = (

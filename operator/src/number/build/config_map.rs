@@ -43,6 +43,9 @@ fn config(validated: &Validated) -> PodConfig {
         webhook: validated.webhook.as_ref().map(|webhook| PodWebhook {
             url: webhook.url.clone(),
             timeout_seconds: webhook.timeout_seconds,
+            of_number: false,
+            fields: None,
+            ca: None,
         }),
         throughput_messages_per_second: validated.throughput_messages_per_second,
         durability: validated.durability,
