@@ -204,6 +204,11 @@ impl<E: Engine> Api<E> {
                 let response = graph::answer(target, &mut call).await?;
                 Ok(with_usage(response, usage.as_ref()))
             }
+            (Route::Word(word @ "media"), _) => {
+                let numbers = self.admitted(parts)?;
+                graph::answer(Target::Word(word, numbers), &mut self.call(parts, body)?).await
+            }
+            // These look at tokens themselves.
             (Route::Word(word), _) => {
                 let numbers = self.numbers.values().filter_map(|served| served.engine.number()).collect();
                 graph::answer(Target::Word(word, numbers), &mut self.call(parts, body)?).await
@@ -211,6 +216,14 @@ impl<E: Engine> Api<E> {
             (Route::Root | Route::Source, method) => Err(GraphError::unsupported_object(method)),
             (Route::Unknown, _) => Err(GraphError::unknown_path()),
         }
+    }
+
+    /// The numbers that the token admits to.
+    fn admitted(&self, parts: &http::request::Parts) -> Result<Vec<&Number>, GraphError> {
+        let presented = Presented::from_headers(&parts.headers)?;
+        self.everyone.check(&presented, None)?;
+        let admitted = self.numbers.values().filter(|served| served.tokens.admits(&presented));
+        Ok(admitted.filter_map(|served| served.engine.number()).collect())
     }
 
     /// What an id names, if the token admits to it.
@@ -296,6 +309,7 @@ impl<E: Engine> Api<E> {
             method: &parts.method,
             headers: &parts.headers,
             uri: &parts.uri,
+            secured: parts.extensions.get::<server::Secured>().is_some(),
             path: route::rest(parts.uri.path()),
             query,
             is_secured: parts.extensions.get::<server::Secured>().is_some(),

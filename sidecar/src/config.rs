@@ -169,6 +169,8 @@ pub struct Media {
     /// Where the ciphertext of what the business uploads rests. Without one nothing can be uploaded; what consumers send can be fetched all
     /// the same.
     pub location: Option<MediaLocation>,
+    /// Where the port listens, for addresses of files in webhooks while no [`Surface::api_url`] is configured; set by whoever binds it.
+    pub own_url: Option<String>,
     /// How long the address of a file is good for; capped by the retention.
     pub url_lifetime: Duration,
     /// What addresses given by others, in media links, may lead to.
@@ -179,6 +181,7 @@ impl Default for Media {
     fn default() -> Self {
         Self {
             location: None,
+            own_url: None,
             url_lifetime: Duration::from_secs(5 * 60),
             egress: Egress::default(),
         }

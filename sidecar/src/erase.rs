@@ -1,6 +1,6 @@
 //! Erases a number: nobody reaches it any more, and nothing of it can be read any more.
 //!
-//! Three steps: the relay forgets the number, the store deletes what it holds of it, the keys are destroyed. Each can be repeated; what is
+//! Three steps: the relay forgets the number, the store and the media store delete what they hold of it, the keys are destroyed. Each can be repeated; what is
 //! gone already counts as done. The relay and the store are tried side by side until the deadline; the keys come last, because they hold
 //! the credential at the relay. While a step before has failed they stay, or the next attempt could not deregister and would take that for
 //! the end. Whoever stops trying destroys them another way: the operator deletes their Secret, and says what is left.
@@ -15,7 +15,9 @@ use waxseal_protocol::Error as TransportError;
 use crate::{
     config::{self, Config},
     conversation::names::Names,
-    custody, serving,
+    custody,
+    media::Objects,
+    serving,
     transport::{Transport, relay::RelayAccount},
 };
 
@@ -42,7 +44,7 @@ pub struct Erased {
     pub phone_number_id: String,
     /// The relay does not know the number any more. Impossible when its keys are gone: they hold the credential.
     pub deregistered: Step,
-    /// The store holds nothing of the number any more.
+    /// The store and the media store hold nothing of the number any more.
     pub state_deleted: Step,
     /// Nothing that was kept, in whatever copy, can be opened any more.
     pub keys_destroyed: Step,
@@ -179,10 +181,23 @@ async fn delete_all(config: &Config, until: Instant) -> Vec<Step> {
             let deleted = store.erase(names.namespace()).await;
             deleted.map(drop).map_err(|error| Trouble::passing(&error))
         });
-        steps.push(deleted.await.into());
+        steps.push(match deleted.await {
+            Ok(()) => patiently(until, || delete_objects(number)).await.into(),
+            Err(step) => step,
+        });
     }
     store.close().await;
     steps
+}
+
+/// The ciphertext of files: what is missed here is noise once the keys are gone.
+async fn delete_objects(number: &config::Number) -> Result<(), Trouble> {
+    let Some(location) = &number.surface.media.location else {
+        return Ok(());
+    };
+    let objects = Objects::open(location).map_err(|error| Trouble::passing(&error))?;
+    let erased = objects.erase(&number.phone_number_id).await;
+    erased.map_err(|error| Trouble::passing(&error))
 }
 
 async fn destroy(number: &config::Number, until: Instant) -> Step {

@@ -268,3 +268,6 @@ fn slot<K: std::hash::Hash + Eq, V>(memory: &Memory<K, V>, key: K) -> Arc<tokio:
     let mut slots = memory.lock().unwrap_or_else(PoisonError::into_inner);
     Arc::clone(slots.get_or_insert(key, Arc::default))
 }
+
+#[cfg(test)]
+mod tests;

@@ -489,6 +489,7 @@ fn shared(config: &config::Number, keys: &Keys, names: Names, metrics: Arc<Metri
         bodies: Account::new(&facts(config)),
         urls: Urls::new(
             config.surface.api_url.as_deref(),
+            config.surface.media.own_url.as_deref(),
             &config.phone_number_id,
             config.surface.media.url_lifetime.min(retention),
         ),

@@ -71,9 +71,13 @@ impl Sidecar {
     ///
     /// # Errors
     /// [`Error`], with what to do about it.
-    pub async fn start(config: Config) -> Result<Running, Error> {
+    pub async fn start(mut config: Config) -> Result<Running, Error> {
         waxseal_signal::self_test().map_err(Error::SelfTest)?;
         let (api_listener, api) = listen(config.api_listen).await?;
+        let url = own_url(api, config.api_certificate.is_some());
+        for number in &mut config.numbers {
+            number.surface.media.own_url.get_or_insert_with(|| url.clone());
+        }
         let (admin_listener, admin) = listen(config.admin_listen).await?;
         let store = serving::open_store(&config).await?;
         let mut registry = waxseal_telemetry::metrics::registry(env!("CARGO_PKG_VERSION"));
@@ -177,6 +181,17 @@ impl Admin for Desk {
     async fn status(&self) -> serde_json::Value {
         serving::status(&self.numbers).await
     }
+}
+
+/// The address of the API port for who knows no better one.
+fn own_url(mut api: SocketAddr, secured: bool) -> String {
+    if api.ip().is_unspecified() {
+        api.set_ip(match api {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("{}://{api}", if secured { "https" } else { "http" })
 }
 
 /// Binds a port, and says which it is.

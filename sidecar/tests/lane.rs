@@ -182,7 +182,7 @@ impl Bed {
             keep_content: false,
             webhook_window: Duration::from_secs(24 * 60 * 60),
             bodies: Account::new(&facts),
-            urls: Urls::new(None, "1", Duration::from_secs(300)),
+            urls: Urls::new(None, None, "1", Duration::from_secs(300)),
             subscriptions: RwLock::default(),
             sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),

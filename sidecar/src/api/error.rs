@@ -92,6 +92,40 @@ impl GraphError {
         Self::new(StatusCode::BAD_REQUEST, 131_051, "(#131051) Unsupported message type").details(details)
     }
 
+    /// 131052: a file could not be had.
+    pub(super) fn media_download(details: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 131_052, "(#131052) Media download error").details(details)
+    }
+
+    /// 131053: a file is not taken.
+    pub(super) fn media_upload(details: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 131_053, "(#131053) Media upload error").details(details)
+    }
+
+    /// 131016 with HTTP 503: neither the media store nor the relay can be of use now.
+    pub(super) fn media_unavailable() -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, 131_016, "(#131016) Service unavailable")
+            .details("The store, the media store or the relay does not answer. Repeat the request.");
+        error.transient = true;
+        error.retry_after_s = Some(1);
+        error
+    }
+
+    /// 131016 with HTTP 503: too many files are on their way.
+    pub(super) fn media_overloaded() -> Self {
+        let mut error = Self::media_unavailable();
+        error.details = Some("Too many files are on their way. Repeat the request.".into());
+        error.retry_after_s = Some(5);
+        error
+    }
+
+    /// 100 / 33 with HTTP 404: an address of a file that was never given out, or has expired.
+    pub(super) fn gone() -> Self {
+        let mut error = Self::unsupported_object(&http::Method::GET);
+        error.status = StatusCode::NOT_FOUND;
+        error.details("The address of this media has expired or was never given out; ask for a new one with GET /{media-id}.")
+    }
+
     /// 100 with HTTP 413: the body is larger than this endpoint takes. The connection is closed.
     pub(super) fn too_large(limit_bytes: usize) -> Self {
         let mut error = Self::invalid(format!("The request body is larger than {limit_bytes} bytes."));

@@ -43,7 +43,8 @@ pub(super) enum Target<'a> {
     App(Vec<&'a Number>),
     /// Some object, by its id: it may belong to any of the numbers that the token admits to, at least one.
     Object(&'a str, Vec<&'a Number>),
-    /// A path that starts with a word: `oauth`, `media`, `debug_token`, `qr`. All numbers; nobody has looked at a token yet.
+    /// A path that starts with a word: `oauth`, `media`, `debug_token`, `qr`. All numbers, and nobody has looked at a token yet; but for `media`,
+    /// which gets the numbers that the token admits to.
     Word(&'a str, Vec<&'a Number>),
 }
 

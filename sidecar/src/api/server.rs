@@ -1,8 +1,10 @@
 //! The accept loop of the API port.
 //!
 //! Purpose: HTTP/1.1 connections straight on hyper, without a middleware stack, since every message passes here; over TLS where there is a
-//! certificate. Bounds the number of connections, the time a handshake and a request's head and body may take, and on shutdown finishes what
-//! is in flight.
+//! certificate. Bounds the number of connections, the time a handshake, a request's head and body, and taking an answer may take, and on
+//! shutdown finishes what is in flight.
+
+mod patience;
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
@@ -18,6 +20,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use self::patience::Patient;
 use super::{Api, Limits, Request, Response, tls::Certificate};
 use crate::message::Engine;
 
@@ -132,7 +135,7 @@ where
         .half_close(true)
         .pipeline_flush(true)
         .max_buf_size(limits.head_bytes.max(8192))
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, limits.idle)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

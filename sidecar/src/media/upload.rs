@@ -300,14 +300,14 @@ fn check_link(kind: MediaKind, said: Option<&str>, draft: &Draft) -> Result<Chec
     }
 }
 
-struct Received {
+pub(super) struct Received {
     sha256: [u8; 32],
     size_bytes: u64,
     head: Zeroizing<Vec<u8>>,
 }
 
 /// Moves a file into an object, encrypted.
-async fn take<S>(
+pub(super) async fn take<S>(
     source: S,
     mut encryptor: Encryptor,
     mut writer: super::objects::Writer,

@@ -15,8 +15,10 @@ const MOST_SIGNATURE_CHARS: usize = 128;
 /// Makes the addresses of one number's files.
 #[derive(Clone)]
 pub struct Urls {
-    /// `https://host` of the HTTP port as the business reaches it; without it, webhooks carry no addresses.
+    /// `https://host` of the HTTP port as the business reaches it, if that is configured.
     base: Option<String>,
+    /// The same, to be used in webhooks for want of anything better.
+    own: Option<String>,
     number_id: String,
     lifetime: Duration,
 }
@@ -34,10 +36,11 @@ impl Urls {
         }
     }
 
-    /// The address of a file under the configured base; `None` when none is configured.
+    /// The address of a file for a webhook; `None` when nobody has said where the port is.
     #[must_use]
     pub fn of(&self, tokens: &Tokens, id: MediaId, now_ms: u64) -> Option<String> {
-        self.base.as_ref().map(|base| self.under(base, tokens, id, now_ms))
+        let base = self.base.as_ref().or(self.own.as_ref())?;
+        Some(self.under(base, tokens, id, now_ms))
     }
 
     /// The address of a file under the configured base, or under the one by which the port was reached.
@@ -89,7 +92,7 @@ mod tests {
             MediaId::parse("1234567890123456").unwrap(),
             MediaId::parse("1234567890123457").unwrap(),
         );
-        let urls = Urls::new(Some("https://api.example/"), "106", Duration::from_secs(300));
+        let urls = Urls::new(Some("https://api.example/"), Some("http://[::1]:1"), "106", Duration::from_secs(300));
         let url = urls.of(&tokens, id, 1_000_000).unwrap();
         let (start, signature) = url.split_once("&signature=").unwrap();
         assert_eq!(start, "https://api.example/media/1234567890123456?phone_number_id=106&expires=1300");
@@ -112,8 +115,11 @@ mod tests {
     fn without_a_base_the_port_s_own_address_serves() {
         let tokens = Tokens::new(&Zeroizing::new([1; 32]));
         let id = MediaId::parse("1234567890123456").unwrap();
-        let urls = Urls::new(None, "106", Duration::from_secs(300));
+        let urls = Urls::new(None, None, "106", Duration::from_secs(300));
         assert_eq!(urls.of(&tokens, id, 0), None);
+        let own = Urls::new(None, Some("http://127.0.0.1:1"), "106", Duration::from_secs(300));
+        assert!(own.of(&tokens, id, 0).unwrap().starts_with("http://127.0.0.1:1/media/"));
+        assert!(own.or_under("https://api.example", &tokens, id, 0).starts_with("https://api.example/media/"), "as it was reached");
         assert!(
             urls.or_under("http://127.0.0.1:8080", &tokens, id, 0)
                 .starts_with("http://127.0.0.1:8080/media/")

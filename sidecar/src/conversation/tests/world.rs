@@ -131,7 +131,7 @@ impl World {
             keep_content,
             webhook_window,
             bodies: Account::new(&facts),
-            urls: media::Urls::new(None, "1", Duration::from_secs(300)),
+            urls: media::Urls::new(None, None, "1", Duration::from_secs(300)),
             subscriptions: RwLock::default(),
             sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),
