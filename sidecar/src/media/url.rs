@@ -92,7 +92,12 @@ mod tests {
             MediaId::parse("1234567890123456").unwrap(),
             MediaId::parse("1234567890123457").unwrap(),
         );
-        let urls = Urls::new(Some("https://api.example/"), Some("http://[::1]:1"), "106", Duration::from_secs(300));
+        let urls = Urls::new(
+            Some("https://api.example/"),
+            Some("http://[::1]:1"),
+            "106",
+            Duration::from_secs(300),
+        );
         let url = urls.of(&tokens, id, 1_000_000).unwrap();
         let (start, signature) = url.split_once("&signature=").unwrap();
         assert_eq!(start, "https://api.example/media/1234567890123456?phone_number_id=106&expires=1300");
@@ -119,7 +124,11 @@ mod tests {
         assert_eq!(urls.of(&tokens, id, 0), None);
         let own = Urls::new(None, Some("http://127.0.0.1:1"), "106", Duration::from_secs(300));
         assert!(own.of(&tokens, id, 0).unwrap().starts_with("http://127.0.0.1:1/media/"));
-        assert!(own.or_under("https://api.example", &tokens, id, 0).starts_with("https://api.example/media/"), "as it was reached");
+        assert!(
+            own.or_under("https://api.example", &tokens, id, 0)
+                .starts_with("https://api.example/media/"),
+            "as it was reached"
+        );
         assert!(
             urls.or_under("http://127.0.0.1:8080", &tokens, id, 0)
                 .starts_with("http://127.0.0.1:8080/media/")
