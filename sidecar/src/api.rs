@@ -309,7 +309,6 @@ impl<E: Engine> Api<E> {
             method: &parts.method,
             headers: &parts.headers,
             uri: &parts.uri,
-            secured: parts.extensions.get::<server::Secured>().is_some(),
             path: route::rest(parts.uri.path()),
             query,
             is_secured: parts.extensions.get::<server::Secured>().is_some(),

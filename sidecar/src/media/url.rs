@@ -24,13 +24,16 @@ pub struct Urls {
 }
 
 impl Urls {
-    /// For the number with this id.
+    /// For the number with this id. `base` is where the business reaches the port, `own` where it listens.
     #[must_use]
-    pub fn new(base: Option<&str>, number_id: &str, lifetime: Duration) -> Self {
+    pub fn new(base: Option<&str>, own: Option<&str>, number_id: &str, lifetime: Duration) -> Self {
+        let clean = |base: Option<&str>| {
+            base.map(|base| base.trim_end_matches('/').to_owned())
+                .filter(|base| !base.is_empty())
+        };
         Self {
-            base: base
-                .map(|base| base.trim_end_matches('/').to_owned())
-                .filter(|base| !base.is_empty()),
+            base: clean(base),
+            own: clean(own),
             number_id: number_id.to_owned(),
             lifetime: lifetime.max(Duration::from_secs(1)),
         }
