@@ -11,6 +11,7 @@
 //! May touch: the store (guarded batches only), the transport link it is handed, the webhook line. Must not: know HTTP, read key files, let
 //! content, consumer numbers or keys reach a log.
 
+mod conduct;
 pub mod core;
 mod events;
 pub mod id;
@@ -23,6 +24,8 @@ mod plan;
 pub mod record;
 mod shared;
 mod status;
+
+pub use self::conduct::Conduct;
 
 /// How many lanes a number has. Fixed: the lane of a consumer is part of the names in the store.
 pub const LANES: u8 = 8;

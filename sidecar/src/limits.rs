@@ -1,7 +1,7 @@
 //! How much may be sent and asked.
 //!
 //! Purpose: the limits of the Cloud API: messages a second of a number ([`throughput`]), messages to one consumer ([`pair`]), management calls
-//! of an app ([`calls`]); and [`Limiter`], which holds those of one number for whoever accepts messages and for the lanes.
+//! of an app ([`calls`]), how the number stands with the transport ([`standing`]); and [`Limiter`], which holds those of one number for whoever accepts messages and for the lanes.
 //!
 //! The rules are pure: the time is passed in, in microseconds since any moment that stays the same. Memory is bounded: who is forgotten starts
 //! anew. Nothing here outlives the process; a restart gives everybody a full quota.
@@ -13,6 +13,7 @@ pub mod calls;
 mod clock;
 mod limiter;
 pub mod pair;
+pub mod standing;
 pub mod throughput;
 
 pub use self::{

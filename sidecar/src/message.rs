@@ -212,6 +212,12 @@ pub enum FailureReason {
     RelayRefused,
     /// The transport limits this business's rate to this consumer.
     PairRateLimited,
+    /// It is no template, and the consumer has not written for 24 hours.
+    OutsideWindow,
+    /// The consumer's identity is not the one that the business named.
+    IdentityMismatch,
+    /// The number has begun as many conversations today as it may.
+    MessagingLimit,
     /// A fault of this system.
     Internal,
 }

@@ -28,7 +28,7 @@ use crate::{
     book::{self, Book},
     config,
     conversation::{
-        LANES,
+        Conduct, LANES,
         core::{Core, SentTimes, Shared},
         lane::{End, Event, Lane, Outfit},
         names::Names,
@@ -50,6 +50,7 @@ mod hooks;
 mod keys;
 mod letters;
 mod link;
+mod quality;
 pub mod registration;
 mod retention;
 pub mod settings;
@@ -116,7 +117,6 @@ pub struct Number {
     standing: watch::Sender<registration::Standing>,
     /// As declared.
     config: config::Number,
-    identity_check: AtomicBool,
     /// In whose name the number is linked: above every epoch the transport has seen.
     epoch: AtomicU64,
     /// Whether the store has lost what was kept in it, the private halves of published one-time keys among it.
@@ -188,7 +188,8 @@ impl Number {
         )
         .await
         .map_err(Error::Book)?;
-        let shared = Arc::new(shared(&config, custody.keys(), names, Arc::clone(&surroundings.metrics)));
+        let conduct = Conduct::new(&config.surface.rules, settings::identity_check(&book), quality::read(&book));
+        let shared = Arc::new(shared(&config, custody.keys(), names, conduct, Arc::clone(&surroundings.metrics)));
         let registration = registration::read(&book);
         let account = Arc::new(
             RelayAccount::new(
@@ -259,7 +260,6 @@ impl Number {
             refused: AtomicBool::new(false),
             wanted: watch::Sender::new(!registration.is_deregistered()),
             standing: watch::Sender::new(registration::Standing::Unlinked),
-            identity_check: AtomicBool::new(settings::identity_check(&book)),
             epoch: AtomicU64::new(epoch),
             lost: AtomicBool::new(lost),
             publishing: tokio::sync::Mutex::new(()),
@@ -467,7 +467,7 @@ async fn claim(store: &Store, names: &Names, keys: &mut Keys) -> Result<Vec<Clai
     Ok(claims)
 }
 
-fn shared(config: &config::Number, keys: &Keys, names: Names, metrics: Arc<Metrics>) -> Shared {
+fn shared(config: &config::Number, keys: &Keys, names: Names, conduct: Conduct, metrics: Arc<Metrics>) -> Shared {
     let retention = config.retention.duration();
     Shared {
         number: config.phone_number.clone(),
@@ -482,6 +482,7 @@ fn shared(config: &config::Number, keys: &Keys, names: Names, metrics: Arc<Metri
         signed_keys: RwLock::new(keys::private(keys)),
         retention,
         keep_content: config.deletion == config::Deletion::AtExpiry,
+        conduct,
         webhook_window: config
             .webhook
             .as_ref()

@@ -30,6 +30,7 @@ use waxseal_sealing::{BlindIndex, Chain, Class, Hour, Sealer, Tokens};
 use waxseal_sidecar::{
     config::{OverLimit, Rules, Secret},
     conversation::{
+        Conduct,
         core::{Core, Moment, SentTimes, Shared, SignedKeys},
         id,
         lane::{Emit, End, Event, Lane, Outfit, Post, Poster},
@@ -180,6 +181,7 @@ impl Bed {
             signed_keys: RwLock::new(SignedKeys::default()),
             retention: Duration::from_secs(24 * 60 * 60),
             keep_content: false,
+            conduct: Conduct::default(),
             webhook_window: Duration::from_secs(24 * 60 * 60),
             bodies: Account::new(&facts),
             urls: Urls::new(None, None, "1", Duration::from_secs(300)),

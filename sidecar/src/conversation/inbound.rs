@@ -133,7 +133,9 @@ impl Plan<'_> {
         draft.dirty = true;
         self.consume(&decrypted.consumed);
         self.counts.decrypted += 1;
-        self.counts.identity_changes += u64::from(decrypted.identity_changed);
+        if decrypted.identity_changed {
+            self.identity_changed(&delivery.peer, &delivery.sender);
+        }
         match Payload::decode(&decrypted.plaintext) {
             Err(_) => self.counts.refused[refused::MALFORMED] += 1,
             Ok(payload) if payload.sender != delivery.sender || payload.recipient != shared.number => {
@@ -308,17 +310,20 @@ impl Plan<'_> {
             from: delivery.sender.clone(),
             profile_name: payload.sender_name.clone(),
             user_id: self.user_id(&delivery.sender),
-            identity_key_hash: None,
+            identity_key_hash: self.identity_hash(&peer, &delivery.sender),
             wamid: self.wamid(&peer, payload.message_id),
             timestamp_s: delivery.accepted_at_ms / 1000,
             body,
             context,
         };
+        // By the relay's clock, which must not run ahead of ours.
+        let heard_ms = delivery.accepted_at_ms.min(self.now.ms);
         let draft = self.draft(&peer, &delivery.sender);
         if payload.sender_name.is_some() {
             draft.peer.name.clone_from(&payload.sender_name);
         }
         draft.arrived.push(payload.message_id);
+        draft.peer.heard_ms = heard_ms;
         self.counts.received += 1;
         let bytes = self.shared().bodies.message(&message);
         self.event(&peer, bytes);

@@ -50,10 +50,12 @@ impl Plan<'_> {
         );
         match established {
             Ok(established) => {
-                self.counts.identity_changes += u64::from(established.identity_changed);
                 let draft = self.draft(peer, &number);
                 draft.peer.signal = established.peer;
                 draft.dirty = true;
+                if established.identity_changed {
+                    self.identity_changed(peer, &number);
+                }
             }
             Err(error) => tracing::warn!(%error, "a pre-key bundle was refused"),
         }
@@ -74,6 +76,11 @@ impl Plan<'_> {
         }
         if self.parked.iter().any(|parked| parked.peer == accepted.peer) {
             return self.park(accepted);
+        }
+        let conduct = &self.shared().conduct;
+        let now = self.now;
+        if let Some(reason) = conduct.objection(accepted, &self.draft(&accepted.peer, &number).peer, now) {
+            return self.give_up(accepted, reason);
         }
         match self.encrypt(&accepted.peer, &number, &job.payload) {
             Ok(body) => {

@@ -354,6 +354,7 @@ impl<'a> Plan<'a> {
             name: draft.peer.name.as_ref().map(|name| name.reveal().to_owned()),
             signal: draft.peer.signal.to_bytes().to_vec(),
             user_at_ms: draft.peer.user_at_ms,
+            heard_ms: draft.peer.heard_ms,
         };
         let key = self.names().peer(index);
         if let Some(value) = self.seal(Class::Session, &key, &stored) {

@@ -220,6 +220,9 @@ pub struct PeerRecord {
     /// When its [`UserRecord`] was last written, Unix milliseconds.
     #[prost(uint64, tag = "4")]
     pub user_at_ms: u64,
+    /// When the consumer last wrote, Unix milliseconds; 0 for never.
+    #[prost(uint64, tag = "10")]
+    pub heard_ms: u64,
 }
 
 /// Whom a business-scoped user id names.

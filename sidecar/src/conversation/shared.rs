@@ -13,7 +13,7 @@ use waxseal_signal::{Identity, PrivateRecord};
 use waxseal_store::Key;
 use zeroize::Zeroizing;
 
-use super::{core::Moment, names::Names, record::PeerRecord};
+use super::{Conduct, core::Moment, names::Names, record::PeerRecord};
 use crate::{
     media,
     metrics::Metrics,
@@ -53,6 +53,8 @@ pub struct Shared {
     pub retention: Duration,
     /// Whether content stays until it expires even when delivered.
     pub keep_content: bool,
+    /// The rules of conversations.
+    pub conduct: Conduct,
     /// How long a webhook event is tried.
     pub webhook_window: Duration,
     /// Writes webhook bodies.
@@ -119,6 +121,8 @@ pub struct Peer {
     pub signal: waxseal_signal::Peer,
     /// When it was last written down whom the consumer's user id names, Unix milliseconds; 0 for never.
     pub user_at_ms: u64,
+    /// When the consumer last wrote, Unix milliseconds; 0 for never.
+    pub heard_ms: u64,
 }
 
 impl Peer {
@@ -129,6 +133,7 @@ impl Peer {
             name: None,
             signal: waxseal_signal::Peer::new(),
             user_at_ms: 0,
+            heard_ms: 0,
         }
     }
 }
@@ -229,5 +234,6 @@ pub fn open_peer(shared: &Shared, key: &Key, sealed: &[u8]) -> Option<Peer> {
         name: stored.name.map(Text::new),
         signal: waxseal_signal::Peer::from_bytes(&stored.signal).ok()?,
         user_at_ms: stored.user_at_ms,
+        heard_ms: stored.heard_ms,
     })
 }

@@ -8,13 +8,14 @@ use waxseal_sealing::Class;
 use waxseal_store::Op;
 
 use super::{
+    conduct,
     core::Waiting,
     id::{self, PeerIndex},
     plan::{Keep, Plan},
     record::{About, Kept, Kind, Step},
 };
 use crate::{
-    message::{FailureReason, Status, StatusUpdate},
+    message::{FailureReason, InboundBody, InboundMessage, Status, StatusUpdate},
     webhook,
 };
 
@@ -195,7 +196,7 @@ impl Plan<'_> {
             status,
             timestamp_s: self.now.ms / 1000,
             opaque_callback_data: opaque,
-            identity_key_hash: None,
+            identity_key_hash: self.identity_hash(peer, to),
         };
         let step = match status {
             Status::Sent => Step::Sent,
@@ -217,6 +218,34 @@ impl Plan<'_> {
     fn sent_at_ms(&self, message: MessageId) -> u64 {
         let just_now = self.sent.contains(&message).then_some(self.now.ms);
         just_now.or_else(|| self.shared().sent.of(message)).unwrap_or(0)
+    }
+
+    /// What the business knows the consumer's identity by, where it wants to.
+    pub(super) fn identity_hash(&mut self, peer: &PeerIndex, number: &PhoneNumber) -> Option<String> {
+        if !self.shared().conduct.checks_identities() {
+            return None;
+        }
+        self.draft(peer, number).peer.signal.identity().map(conduct::hash)
+    }
+
+    /// Another identity than before is at the other end.
+    pub(super) fn identity_changed(&mut self, peer: &PeerIndex, number: &PhoneNumber) {
+        self.counts.identity_changes += 1;
+        let Some(hash) = self.identity_hash(peer, number) else { return };
+        let message = id::message_id(self.core.lane, &mut self.rng);
+        let timestamp_s = self.now.ms / 1000;
+        let notice = InboundMessage {
+            from: number.clone(),
+            profile_name: self.draft(peer, number).peer.name.clone(),
+            user_id: self.user_id(number),
+            identity_key_hash: Some(hash.clone()),
+            wamid: self.wamid(peer, message),
+            timestamp_s,
+            body: InboundBody::IdentityChanged { hash, at_s: timestamp_s },
+            context: None,
+        };
+        let body = self.shared().bodies.message(&notice);
+        self.event(peer, body);
     }
 
     fn unschedule(&mut self, message: MessageId) {

@@ -61,6 +61,13 @@ pub enum InboundBody {
     },
     /// The consumer opened the conversation and has not written yet.
     RequestWelcome,
+    /// Nothing was said: another identity than before is at the other end.
+    IdentityChanged {
+        /// What the business knows it by.
+        hash: String,
+        /// When that was noticed, in seconds since 1970.
+        at_s: u64,
+    },
     /// Something this build does not know.
     Unsupported,
 }

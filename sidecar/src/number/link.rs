@@ -196,7 +196,11 @@ async fn read(number: &Arc<Number>, outgoing: &dyn Outgoing, incoming: &mut dyn 
                     }
                 });
             }
-            Frame::Welcome(_) | Frame::Displaced(_) | Frame::Integrity(_) => {}
+            Frame::Integrity(integrity) => {
+                let number = Arc::clone(number);
+                tokio::spawn(async move { number.take_integrity(integrity).await });
+            }
+            Frame::Welcome(_) | Frame::Displaced(_) => {}
         }
     }
     Ok(())

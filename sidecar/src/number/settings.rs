@@ -1,7 +1,5 @@
 //! Settings of a number: what is declared, and what the business chooses through the API.
 
-use std::sync::atomic::Ordering;
-
 use serde::{Deserialize, Serialize};
 
 use super::Number;
@@ -43,7 +41,7 @@ impl Number {
     /// Whether webhooks carry the hash of a consumer's identity key, and sends may name one.
     #[must_use]
     pub fn identity_check(&self) -> bool {
-        self.identity_check.load(Ordering::Relaxed)
+        self.shared.conduct.checks_identities()
     }
 
     /// Chooses that.
@@ -57,14 +55,14 @@ impl Number {
         });
         change.await?;
         // What is durable now, be it another request's choice.
-        self.identity_check.store(identity_check(&self.book), Ordering::Relaxed);
+        self.shared.conduct.check_identities(identity_check(&self.book));
         Ok(())
     }
 
     /// The number's quality as the business is told: GREEN, YELLOW, RED or UNKNOWN.
     #[must_use]
-    pub const fn quality_rating(&self) -> &'static str {
-        "GREEN"
+    pub fn quality_rating(&self) -> &'static str {
+        self.quality().map_or("GREEN", |standing| standing.rating.as_str())
     }
 
     /// Where and how long messages are kept.

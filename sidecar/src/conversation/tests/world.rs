@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{
+        Conduct,
         core::{Core, Counts, Input, Moment, SentTimes, Shared, SignedKeys},
         id::{self, PeerIndex},
         names::Names,
@@ -41,6 +42,8 @@ pub struct World {
     pub shared: Arc<Shared>,
     pub lanes: Vec<Lane>,
     pub phones: Vec<Phone>,
+    /// The bodies of what it was told.
+    pub told: Vec<serde_json::Value>,
     /// What the business was told, in order; an event that was told again stands where it stood first.
     pub posted: Vec<Posted>,
     events: HashSet<Vec<u8>>,
@@ -97,6 +100,14 @@ impl World {
     }
 
     pub fn windowed(phones: usize, keep_content: bool, retention: Duration, webhook_window: Duration) -> Self {
+        Self::built(phones, keep_content, retention, webhook_window, Conduct::default())
+    }
+
+    pub fn ruled(phones: usize, retention: Duration, conduct: Conduct) -> Self {
+        Self::built(phones, false, retention, retention, conduct)
+    }
+
+    fn built(phones: usize, keep_content: bool, retention: Duration, webhook_window: Duration, conduct: Conduct) -> Self {
         // Not the present, so that nothing depends on it; the middle of an hour.
         let now = UNIX_EPOCH + Duration::from_secs(1_800_001_800);
         let mut rng = rand::rng();
@@ -129,6 +140,7 @@ impl World {
             }),
             retention,
             keep_content,
+            conduct,
             webhook_window,
             bodies: Account::new(&facts),
             urls: media::Urls::new(None, None, "1", Duration::from_secs(300)),
@@ -142,6 +154,7 @@ impl World {
             relay: Relay::default(),
             lanes: Vec::new(),
             phones: (0..phones).map(|index| Phone::new(&format!("+1555012{index}"), now)).collect(),
+            told: Vec::new(),
             posted: Vec::new(),
             events: HashSet::new(),
             doubts: 0,
@@ -235,6 +248,11 @@ impl World {
 
     /// The same with anything.
     pub fn send_body(&mut self, phone: usize, body: Body) -> MessageId {
+        self.send_for(phone, body, None)
+    }
+
+    /// The same for whoever has the identity of this hash.
+    pub fn send_for(&mut self, phone: usize, body: Body, identity_hash: Option<String>) -> MessageId {
         let voice = matches!(&body, Body::Media(media) if media.voice);
         let (peer, now, shared) = (self.peer(phone), self.moment(), Arc::clone(&self.shared));
         let (lane, to) = (id::lane_of(&peer), self.phones[phone].number.clone());
@@ -250,6 +268,7 @@ impl World {
             expires_at_ms,
             accepted_at_ms: now.ms,
             voice,
+            identity_hash: identity_hash.clone(),
             ..Kept::default()
         };
         let (key, agenda, ttl) = (shared.names.message(message), shared.names.deadlines(lane), shared.retention);
@@ -269,7 +288,7 @@ impl World {
                     expires_at_ms,
                     tracked: true,
                     opaque: None,
-                    identity_hash: None,
+                    identity_hash,
                 },
             ),
             Op::Schedule {

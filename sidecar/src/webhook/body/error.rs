@@ -49,6 +49,18 @@ pub(super) fn of(reason: FailureReason) -> Error {
             (131_056, "(Business Account, Consumer Account) pair rate limit hit"),
             "Too many messages from this phone number to this consumer in a short time.",
         ),
+        FailureReason::OutsideWindow => (
+            (131_047, "Re-engagement message"),
+            "More than 24 hours have passed since the consumer last wrote to this phone number; only a template may be sent.",
+        ),
+        FailureReason::IdentityMismatch => (
+            (137_000, "Recipient identity key hash mismatch"),
+            "The consumer's identity is not the one of recipient_identity_key_hash; the message was not delivered.",
+        ),
+        FailureReason::MessagingLimit => (
+            (131_048, "Spam rate limit hit"),
+            "This phone number has begun as many conversations in 24 hours as its messaging limit allows.",
+        ),
         FailureReason::Internal => (
             (131_000, "Something went wrong"),
             "A fault of the sidecar kept the message from being sent.",

@@ -45,6 +45,11 @@ enum Said<'a> {
     Edit(EditMember<'a>),
     Revoke(RevokeMember<'a>),
     #[serde(untagged)]
+    System {
+        system: SystemMember,
+        identity: IdentityMember<'a>,
+    },
+    #[serde(untagged)]
     Nothing {},
 }
 
@@ -56,6 +61,20 @@ struct Context<'a> {
     from: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct SystemMember {
+    body: &'static str,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct IdentityMember<'a> {
+    // Nothing waits for the business to acknowledge it.
+    acknowledged: bool,
+    created_timestamp: String,
+    hash: &'a str,
 }
 
 #[derive(Serialize)]
@@ -221,6 +240,20 @@ fn said(body: &InboundBody) -> (Said<'_>, &'static str) {
                 original_message_id: original.as_str(),
             };
             (Said::Revoke(member), "revoke")
+        }
+        InboundBody::IdentityChanged { hash, at_s } => {
+            let member = Said::System {
+                system: SystemMember {
+                    body: "The security code of this consumer has changed.",
+                    r#type: "customer_identity_changed",
+                },
+                identity: IdentityMember {
+                    acknowledged: false,
+                    created_timestamp: at_s.to_string(),
+                    hash,
+                },
+            };
+            (member, "system")
         }
         InboundBody::RequestWelcome => (Said::Nothing {}, "request_welcome"),
         InboundBody::MediaTooLarge | InboundBody::Unsupported => (Said::Nothing {}, UNSUPPORTED),

@@ -251,6 +251,7 @@ impl World {
                 any = true;
                 let event: Event = open(&self.shared, Class::Webhook, &queue, &sealed).unwrap();
                 if self.events.insert(event.event_id) {
+                    self.told.push(serde_json::from_slice(&event.body).unwrap());
                     self.posted.push(posted(&event.body));
                 }
                 self.lanes[lane].input.finished.push(entry);
