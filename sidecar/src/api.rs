@@ -371,6 +371,18 @@ fn versioned(mut response: Response, version: Option<&str>) -> Response {
     response
 }
 
+/// Whether a `POST` to this path brings a file.
+#[cfg(feature = "kubernetes")]
+pub(crate) fn is_upload(path: &str) -> bool {
+    matches!(route::parse(path).1, Route::Edge(_)) && route::rest(path).first() == Some(&"media")
+}
+
+/// Whether what is had from this path is a file.
+#[cfg(feature = "kubernetes")]
+pub(crate) fn is_download(path: &str) -> bool {
+    matches!(route::parse(path).1, Route::Word("media"))
+}
+
 /// The answer to a request that no replica can take now: for whoever holds requests before there is an [`Api`].
 #[cfg(feature = "kubernetes")]
 pub(crate) fn unavailable(path: &str) -> Response {

@@ -383,3 +383,113 @@ async fn pods_ask_each_other_and_who_leaves_sends_clients_elsewhere() {
     other.stop.cancel();
     timeout(PATIENCE, other.served).await.unwrap().unwrap();
 }
+
+const FILE_BYTES: usize = 6 << 20;
+
+/// An owner that takes one upload and gives one file, and says how many bytes of body it was sent.
+async fn owner_of_files() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let received = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&received);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counter = Arc::clone(&counter);
+            tokio::spawn(async move {
+                let (mut head, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
+                let body_at = loop {
+                    let read = stream.read(&mut chunk).await.unwrap();
+                    head.extend_from_slice(&chunk[..read]);
+                    if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
+                        break end + 4;
+                    }
+                };
+                let text = String::from_utf8_lossy(&head[..body_at]).to_ascii_lowercase();
+                assert!(text.contains("waxseal-hop: 1"), "{text}");
+                if text.starts_with("get") {
+                    let answer = format!("HTTP/1.1 206 Partial Content\r\ncontent-length: {FILE_BYTES}\r\netag: \"e\"\r\n\r\n");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    if text.contains("broken") {
+                        stream.write_all(&[7; 1000]).await.unwrap();
+                        return;
+                    }
+                    stream.write_all(&vec![7; FILE_BYTES]).await.unwrap();
+                    return;
+                }
+                assert!(text.contains(&format!("content-length: {FILE_BYTES}")), "{text}");
+                let mut got = head.len() - body_at;
+                counter.store(got, Ordering::SeqCst);
+                while got < FILE_BYTES {
+                    got += stream.read(&mut chunk).await.unwrap();
+                    counter.store(got, Ordering::SeqCst);
+                }
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{\"id\":\"1\"}")
+                    .await
+                    .unwrap();
+            });
+        }
+    });
+    (address, received)
+}
+
+/// Files are larger than any body that is held here, both ways.
+#[tokio::test]
+async fn files_pass_through_as_they_come() {
+    let (owner, received) = owner_of_files().await;
+    let pod = pod(1, Bounds::default()).await;
+    pod.front.gate.pass_on(owner);
+    let upload = request("POST", &format!("/v23.0/{ID}/media"), "", &vec![1; FILE_BYTES]);
+    let mut connection = Connection::open(pod.address).await;
+    let half = upload.len() / 2;
+    connection.write(&upload[..half]).await;
+    // The first half is there before the second is sent.
+    let arrives = async {
+        while received.load(Ordering::SeqCst) < FILE_BYTES / 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, arrives).await.unwrap();
+    connection.write(&upload[half..]).await;
+    let answer = connection.answer().await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "{\"id\":\"1\"}"));
+    assert_eq!(received.load(Ordering::SeqCst), FILE_BYTES);
+    let answer = exchange(pod.address, &request("GET", "/media/1?a=b", "", b"")).await;
+    assert_eq!((answer.status, answer.header("etag")), (206, Some("\"e\"")));
+    assert_eq!(answer.body.len(), FILE_BYTES);
+    assert!(answer.body.bytes().all(|byte| byte == 7));
+    // What breaks off there breaks off here.
+    let mut connection = Connection::open(pod.address).await;
+    connection.write(&request("GET", "/media/broken", "", b"")).await;
+    assert!(connection.answer().await.is_none(), "a part looks like the whole");
+}
+
+#[tokio::test]
+async fn an_upload_is_passed_on_once() {
+    let (address, count) = hangs_up().await;
+    let bounds = Bounds {
+        patience: Duration::from_millis(500),
+        ..Bounds::default()
+    };
+    let pod = pod(1, bounds).await;
+    pod.front.gate.pass_on(address);
+    let upload = request("POST", &format!("/v23.0/{ID}/media"), "Idempotency-Key: k\r\n", b"--x--");
+    assert_eq!(exchange(pod.address, &upload).await.error(), (503, 131_016));
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    // Nobody there at all.
+    pod.front.gate.pass_on(nobody().await);
+    assert_eq!(exchange(pod.address, &upload).await.error(), (503, 131_016));
+    // No place for another.
+    let none = Bounds {
+        streams: 0,
+        ..Bounds::default()
+    };
+    let full = self::pod(2, none).await;
+    full.front.gate.pass_on(address);
+    assert_eq!(exchange(full.address, &upload).await.error(), (503, 131_016));
+    assert_eq!(
+        exchange(full.address, &request("GET", "/media/1", "", b"")).await.error(),
+        (503, 131_016)
+    );
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}

@@ -7,7 +7,8 @@
 //! A request is passed on once at most: a pod that is asked by another and does not own the number says at once that it did nothing. It is
 //! sent again only if nothing was done with it, or if doing it twice is once: reading, and whatever carries an `Idempotency-Key`.
 //!
-//! May touch: its port, the owner's port. Must not: log or keep what requests say. Bounded: connections, requests that wait, bytes of bodies.
+//! May touch: its port, the owner's port. Must not: log or keep what requests say. Files pass through as
+//! they come: an upload is passed on once and never again. Bounded: connections, requests that wait, bytes of bodies, files.
 
 mod dial;
 mod forward;
@@ -58,6 +59,8 @@ pub struct Bounds {
     pub waiting: usize,
     /// Bodies in memory at the same time; more are answered at once.
     pub bodies_kib: usize,
+    /// Files on their way through to or from another pod; more are answered at once. They are not in memory.
+    pub streams: usize,
 }
 
 impl Default for Bounds {
@@ -67,6 +70,7 @@ impl Default for Bounds {
             patience_passed_on: Duration::from_secs(8),
             waiting: 1024,
             bodies_kib: 64 << 10,
+            streams: 64,
         }
     }
 }
@@ -81,6 +85,8 @@ pub struct Front<E> {
     forwarder: Forwarder,
     waiting: Semaphore,
     bodies: Arc<Semaphore>,
+    /// Places of files on their way through.
+    streams: Arc<Semaphore>,
     /// To be told when the owner may have changed.
     looker: Mutex<Option<Arc<Notify>>>,
     /// Whether this process would take the number over.
@@ -102,6 +108,7 @@ impl<E: Engine> Front<E> {
             forwarder: Forwarder::default(),
             waiting: Semaphore::new(bounds.waiting),
             bodies: Arc::new(Semaphore::new(bounds.bodies_kib)),
+            streams: Arc::new(Semaphore::new(bounds.streams)),
             looker: Mutex::new(None),
             waits: AtomicBool::new(false),
             is_leaving: AtomicBool::new(false),
@@ -233,13 +240,21 @@ impl<E: Engine> Journey<'_, E> {
                 // Nobody here would do it: whoever passed it on had better look again.
                 Way::There(_) | Way::None { mine: false } if self.is_passed_on => return misdirected(),
                 Way::There(address) => {
+                    if self.is_upload() {
+                        return self.stream(address).await;
+                    }
                     if let Err(response) = self.read().await {
                         return *response;
                     }
                     let Pending::Whole(whole) = &self.request else {
                         return self.unavailable();
                     };
-                    match self.front.forwarder.forward(address, whole).await {
+                    let is_file = api::is_download(whole.parts.uri.path());
+                    let stream = is_file.then(|| Arc::clone(&self.front.streams).try_acquire_owned()).transpose();
+                    let Ok(stream) = stream else {
+                        return self.unavailable();
+                    };
+                    match self.front.forwarder.forward(address, whole, stream).await {
                         Forwarded::Answered(response) => {
                             self.front.metrics.passed_on("answered");
                             return *response;
@@ -279,6 +294,39 @@ impl<E: Engine> Journey<'_, E> {
             Pending::Fresh(request) => api.answer(request).await,
             Pending::Whole(whole) => api.answer(http::Request::from_parts(whole.parts, Full::new(whole.body))).await,
             Pending::Taken => api::unavailable("/"),
+        }
+    }
+
+    /// Whether a file comes with the request.
+    fn is_upload(&self) -> bool {
+        matches!(&self.request, Pending::Fresh(request) if request.method() == Method::POST && api::is_upload(request.uri().path()))
+    }
+
+    /// Passes an upload on as it comes. What was begun cannot be begun again, so that its client has to repeat it if this fails.
+    async fn stream(&mut self, address: SocketAddr) -> Response {
+        let Ok(_place) = Arc::clone(&self.front.streams).try_acquire_owned() else {
+            return self.unavailable();
+        };
+        let request = match std::mem::replace(&mut self.request, Pending::Taken) {
+            Pending::Fresh(request) => request,
+            other => {
+                self.request = other;
+                return self.unavailable();
+            }
+        };
+        let path = request.uri().path().to_owned();
+        let (told, answer) = match self.front.forwarder.stream(address, request).await {
+            Forwarded::Answered(response) => ("answered", Some(response)),
+            Forwarded::InDoubt => ("in_doubt", None),
+            Forwarded::NotDone => ("not_done", None),
+        };
+        self.front.metrics.passed_on(told);
+        match answer {
+            Some(response) => *response,
+            None => {
+                self.front.look();
+                api::unavailable(&path)
+            }
         }
     }
 

@@ -2,19 +2,21 @@
 //!
 //! May touch: the owner's API port. Must not: send a request twice that may have been carried out, or look into one.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use serde::{Deserialize, Serialize};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::dial::{Dial, Siblings};
-use crate::api::{Response, tls::Certificate};
+use crate::api::{self, Request, Response, tls::Certificate};
 
 /// Marks what pods say to each other: on a request, that it was passed on once and must not be again; on an answer, that nothing was done.
 pub const HOP: HeaderName = HeaderName::from_static("waxseal-hop");
@@ -27,6 +29,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 const MOST_ANSWER_BYTES: usize = 4 << 20;
+/// How long the whole of a file may take; the owner is less patient.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(31 * 60);
+/// How long nothing of a file may come from the owner.
+const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The body of a request to another pod.
+type Passed = UnsyncBoxBody<Bytes, hyper::Error>;
 
 /// A request whose body has been read.
 pub struct Whole {
@@ -57,7 +66,7 @@ pub struct Presence {
 
 /// Keeps connections to the owner.
 pub struct Forwarder {
-    client: Client<Dial, Full<Bytes>>,
+    client: Client<Dial, Passed>,
     siblings: Arc<Siblings>,
 }
 
@@ -78,9 +87,9 @@ impl Forwarder {
         self.siblings.set(certificate);
     }
 
-    /// Passes a request on.
-    pub async fn forward(&self, to: SocketAddr, request: &Whole) -> Forwarded {
-        let Ok(outgoing) = outgoing(to, request) else {
+    /// Passes a request on. The answer to one for a file comes as a stream, which holds `stream`'s place in the meantime.
+    pub async fn forward(&self, to: SocketAddr, request: &Whole, stream: Option<OwnedSemaphorePermit>) -> Forwarded {
+        let Ok(outgoing) = outgoing(to, &request.parts, whole(request.body.clone())) else {
             return Forwarded::NotDone;
         };
         let exchange = async {
@@ -92,6 +101,12 @@ impl Forwarder {
             let (mut parts, body) = answer.into_parts();
             if parts.status == StatusCode::MISDIRECTED_REQUEST && parts.headers.contains_key(HOP) {
                 return Forwarded::NotDone;
+            }
+            if let Some(place) = stream {
+                end_to_end(&mut parts.headers);
+                let mut answer = Response::new(streamed(body, place));
+                (*answer.status_mut(), *answer.headers_mut()) = (parts.status, parts.headers);
+                return Forwarded::Answered(Box::new(answer));
             }
             let Ok(body) = Limited::new(body, MOST_ANSWER_BYTES).collect().await else {
                 return Forwarded::InDoubt;
@@ -109,11 +124,39 @@ impl Forwarder {
         tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or(Forwarded::InDoubt)
     }
 
+    /// Passes a request on as its body comes; it cannot be sent again.
+    pub async fn stream(&self, to: SocketAddr, request: Request) -> Forwarded {
+        let (parts, body) = request.into_parts();
+        let Ok(outgoing) = outgoing(to, &parts, body.boxed_unsync()) else {
+            return Forwarded::NotDone;
+        };
+        let exchange = async {
+            let answer = match self.client.request(outgoing).await {
+                Ok(answer) => answer,
+                Err(error) if was_never_sent(&error) => return Forwarded::NotDone,
+                Err(_) => return Forwarded::InDoubt,
+            };
+            let (mut parts, body) = answer.into_parts();
+            if parts.status == StatusCode::MISDIRECTED_REQUEST && parts.headers.contains_key(HOP) {
+                return Forwarded::NotDone;
+            }
+            let Ok(body) = Limited::new(body, MOST_ANSWER_BYTES).collect().await else {
+                return Forwarded::InDoubt;
+            };
+            parts.headers.remove(header::CONTENT_LENGTH);
+            end_to_end(&mut parts.headers);
+            let mut answer = Response::new(body.to_bytes().into());
+            (*answer.status_mut(), *answer.headers_mut()) = (parts.status, parts.headers);
+            Forwarded::Answered(Box::new(answer))
+        };
+        timeout(STREAM_TIMEOUT, exchange).await.unwrap_or(Forwarded::InDoubt)
+    }
+
     /// Asks a pod who it is, and has it look who owns the number.
     pub async fn ask(&self, whom: SocketAddr) -> Option<Presence> {
         let request = http::Request::get(format!("http://{whom}{ASK}"))
             .header(HOP, "1")
-            .body(Full::default())
+            .body(whole(Bytes::new()))
             .ok()?;
         let exchange = async {
             let answer = self.client.request(request).await.ok()?;
@@ -124,18 +167,37 @@ impl Forwarder {
     }
 }
 
-fn outgoing(to: SocketAddr, request: &Whole) -> Result<http::Request<Full<Bytes>>, http::Error> {
-    let path = request.parts.uri.path_and_query().map_or("/", |path| path.as_str());
+/// A body that is here.
+fn whole(body: Bytes) -> Passed {
+    Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// A file on its way from the owner. What breaks off there breaks off here.
+fn streamed(body: Incoming, place: OwnedSemaphorePermit) -> api::Body {
+    let frames = futures_util::stream::try_unfold((body, place), |(mut body, place)| async move {
+        match timeout(STREAM_IDLE_TIMEOUT, body.frame()).await {
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            Ok(None) => Ok(None),
+            Ok(Some(Err(error))) => Err(io::Error::other(error)),
+            Ok(Some(Ok(frame))) => Ok(Some((frame, (body, place)))),
+        }
+    });
+    api::Body::stream(StreamBody::new(frames))
+}
+
+fn outgoing(to: SocketAddr, parts: &http::request::Parts, body: Passed) -> Result<http::Request<Passed>, http::Error> {
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let uri = Uri::builder()
         .scheme("http")
         .authority(to.to_string())
         .path_and_query(path)
         .build()?;
-    let mut outgoing = http::Request::new(Full::new(request.body.clone()));
-    *outgoing.method_mut() = request.parts.method.clone();
+    let mut outgoing = http::Request::new(body);
+    *outgoing.method_mut() = parts.method.clone();
     *outgoing.uri_mut() = uri;
     let headers = outgoing.headers_mut();
-    headers.clone_from(&request.parts.headers);
+    headers.clone_from(&parts.headers);
+    // The body knows its own.
     headers.remove(header::CONTENT_LENGTH);
     // The body is here already.
     headers.remove(header::EXPECT);
@@ -199,11 +261,8 @@ mod tests {
             .header("expect", "100-continue")
             .body(())
             .unwrap();
-        let whole = Whole {
-            parts: request.into_parts().0,
-            body: Bytes::from_static(b"{}"),
-        };
-        let outgoing = outgoing(SocketAddr::from(([10, 0, 0, 1], 8080)), &whole).unwrap();
+        let parts = request.into_parts().0;
+        let outgoing = outgoing(SocketAddr::from(([10, 0, 0, 1], 8080)), &parts, whole(Bytes::from_static(b"{}"))).unwrap();
         assert_eq!(outgoing.uri().to_string(), "http://10.0.0.1:8080/v23.0/1/messages?a=b");
         let mut names: Vec<&str> = outgoing.headers().keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
