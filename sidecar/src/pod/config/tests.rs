@@ -288,3 +288,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_webhook_may_have_authorities_fields_and_a_client_certificate() {
+    let mut files = files();
+    let webhook = "  timeoutSeconds: 7\n  ofNumber: true\n  fields: [messages, security]\n  ca: |\n    -----BEGIN CERTIFICATE-----\n";
+    files.config = Some(YAML.replace("  timeoutSeconds: 7\n", webhook).into_bytes());
+    let secret = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
+    files
+        .secrets
+        .insert(path::WEBHOOK_CERTIFICATE.to_owned(), secret("-----BEGIN CERTIFICATE-----\n"));
+    let place = || Place {
+        api_listen: "127.0.0.1:0".parse().unwrap(),
+        admin_listen: "127.0.0.1:0".parse().unwrap(),
+        source_url: "s".to_owned(),
+    };
+    let planned = |files: &Files| {
+        plan(files, &place(), Purpose::Serve, |_| {
+            CustodyLocation::File(PathBuf::from("/nowhere"))
+        })
+    };
+    let problems = planned(&files).err().unwrap();
+    assert!(problems[0].message.contains(path::WEBHOOK_KEY), "{problems:?}");
+    files
+        .secrets
+        .insert(path::WEBHOOK_KEY.to_owned(), secret("-----BEGIN PRIVATE KEY-----\n"));
+    let planned = planned(&files).ok().unwrap();
+    let webhooks = &planned.config.numbers[0].surface.webhooks;
+    assert!(webhooks.of_number);
+    assert_eq!(
+        webhooks.fields.as_deref(),
+        Some(["messages".to_owned(), "security".to_owned()].as_slice())
+    );
+    assert_eq!(webhooks.ca.as_deref(), Some("-----BEGIN CERTIFICATE-----\n".as_bytes()));
+    let identity = webhooks.identity.as_ref().unwrap().reveal();
+    assert!(identity.contains("BEGIN CERTIFICATE") && identity.contains("BEGIN PRIVATE KEY"));
+}

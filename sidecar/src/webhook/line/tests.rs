@@ -226,3 +226,35 @@ fn one_consumer_fills_its_own_part_only() {
     assert_eq!(line.held(), 5, "two of the page fit");
     assert_eq!(line.read(), None, "nothing more fits");
 }
+
+#[test]
+fn windows_end_while_nothing_can_be_tried() {
+    let mut line = fresh(config(100, 10, 10));
+    for (id, until_ms) in [(1, 5_000), (2, 9_000)] {
+        let mut short = entry(id, u8::try_from(id).unwrap());
+        short.until_ms = until_ms;
+        line.offer(short, 0);
+    }
+    assert!(line.overdue(4_999).is_none());
+    assert_eq!(line.next_end_ms(), Some(5_000));
+    assert!(matches!(line.overdue(5_000), Some(Step::GiveUp { id: 1, payload: 1 })));
+    assert!(line.overdue(5_000).is_none());
+    assert_eq!(attempts(&mut line, 5_000), [2]);
+}
+
+#[test]
+fn another_endpoint_is_tried_at_once() {
+    let mut line = fresh(config(100, 10, 10));
+    for id in 1..=8 {
+        line.offer(entry(id, u8::try_from(id).unwrap()), 0);
+    }
+    for id in attempts(&mut line, 0) {
+        line.finished(id, failed(FailureKind::Unreachable), 0, u32::MAX);
+    }
+    assert!(line.endpoint_down() && attempts(&mut line, 1).is_empty());
+    line.endpoint_changed(1);
+    assert!(!line.endpoint_down());
+    let mut tried = attempts(&mut line, 1);
+    tried.sort_unstable();
+    assert_eq!(tried, (1..=8).collect::<Vec<_>>());
+}

@@ -22,6 +22,8 @@ enum Move {
     Step,
     /// An attempt ends.
     Finish(usize, u8),
+    /// Events go to another endpoint.
+    Redirect,
     /// A removal becomes durable.
     Commit(usize),
     /// Time passes.
@@ -56,6 +58,7 @@ impl ReferenceStateMachine for Committed {
             5 => prop::bool::weighted(0.9).prop_map(Move::EndRead),
             6 => Just(Move::Step),
             8 => (any::<usize>(), any::<u8>()).prop_map(|(which, how)| Move::Finish(which, how)),
+            1 => Just(Move::Redirect),
             6 => any::<usize>().prop_map(Move::Commit),
             3 => (0..20_000_u64).prop_map(Move::Wait),
             1 => prop::bool::weighted(0.2).prop_map(|restart| if restart { Move::Restart } else { Move::Step }),
@@ -242,6 +245,7 @@ impl StateMachineTest for Delivery {
             }
             Move::Step => world.begin_all(),
             Move::Finish(which, how) => world.finish(which, how),
+            Move::Redirect => world.line.endpoint_changed(world.now_ms),
             Move::Commit(which) => world.commit(which),
             Move::Wait(ms) => world.now_ms += ms,
             Move::Restart => {
