@@ -101,6 +101,9 @@ pub enum Refusal {
     /// The number is not registered at the transport.
     #[error("number is not registered")]
     NotRegistered,
+    /// The business has blocked the recipient.
+    #[error("recipient is blocked")]
+    Blocked,
     /// The user id is none of a consumer whose conversation is known.
     #[error("no such user id at this number")]
     UnknownUser,

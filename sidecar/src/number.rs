@@ -14,6 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{Notify, Semaphore, mpsc, watch},
     task::JoinSet,
@@ -45,6 +46,7 @@ use crate::{
 mod accept;
 mod announce;
 mod backlog;
+pub mod blocks;
 mod history;
 mod hooks;
 mod keys;
@@ -190,6 +192,7 @@ impl Number {
         .map_err(Error::Book)?;
         let conduct = Conduct::new(&config.surface.rules, settings::identity_check(&book), quality::read(&book));
         let shared = Arc::new(shared(&config, custody.keys(), names, conduct, Arc::clone(&surroundings.metrics)));
+        shared.blocks.load(&book);
         let registration = registration::read(&book);
         let account = Arc::new(
             RelayAccount::new(
@@ -327,6 +330,19 @@ impl Number {
     #[must_use]
     pub const fn surface(&self) -> &config::Surface {
         &self.config.surface
+    }
+
+    /// Whether this is one of the number's own tokens.
+    #[must_use]
+    pub fn admits_token(&self, token: &str) -> bool {
+        let presented = Sha256::digest(token.as_bytes());
+        // Every one is compared, each by its digest.
+        let admits = |tokens: &[config::Secret]| {
+            tokens.iter().filter(|own| !own.reveal().is_empty()).fold(0_u8, |any, own| {
+                any | subtle::ConstantTimeEq::ct_eq(&*Sha256::digest(own.reveal().as_bytes()), &*presented).unwrap_u8()
+            })
+        };
+        admits(&self.config.tokens) == 1
     }
 
     /// Whether the number is linked to the transport.
@@ -497,6 +513,7 @@ fn shared(config: &config::Number, keys: &Keys, names: Names, conduct: Conduct, 
         subscriptions: RwLock::default(),
         sent: SentTimes::default(),
         metrics,
+        blocks: Arc::default(),
     }
 }
 

@@ -188,6 +188,7 @@ impl Bed {
             subscriptions: RwLock::default(),
             sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),
+            blocks: Arc::default(),
         };
         let mut bed = Self {
             shared: Arc::new(shared),

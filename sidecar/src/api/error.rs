@@ -290,6 +290,11 @@ impl From<Refusal> for GraphError {
                 .details("to is the business phone number itself."),
             Refusal::NotRegistered => Self::new(StatusCode::BAD_REQUEST, 133_010, "(#133010) Phone number not registered")
                 .details("The business phone number is not registered at the transport."),
+            Refusal::Blocked => Self::coded(
+                131_026,
+                "(#131026) Message undeliverable",
+                "The consumer is blocked by this phone number. DELETE /{phone-number-id}/block_users unblocks them.",
+            ),
             Refusal::UnknownUser => Self::new(StatusCode::BAD_REQUEST, 131_026, "(#131026) Message undeliverable").details(
                 "recipient names no consumer who is in conversation with this phone number, or who was within the retention time.",
             ),
@@ -472,6 +477,7 @@ mod tests {
             (Refusal::Internal, 500, 131_000),
             (Refusal::Limited(limits::Refused::Throughput(1)), 400, 130_429),
             (Refusal::Limited(limits::Refused::Pair(1)), 400, 131_056),
+            (Refusal::Blocked, 400, 131_026),
             (Refusal::UnknownUser, 400, 131_026),
             (Refusal::NumberNeeded, 400, 131_062),
             (Refusal::UnknownMedia, 400, 100),

@@ -89,13 +89,15 @@ fn member(facts: &NumberFacts, number: Option<&Number>, field: &Field<'_>) -> Me
         "throughput" => json!({"level": throughput(number)}),
         "username" => return number.and_then(automation::username).map(Value::from).into(),
         "verified_name" => json!(facts.display_name),
-        "webhook_configuration" => {
-            let mut configuration = Map::new();
-            if let Some(url) = &facts.webhook_url {
-                configuration.insert("application".to_owned(), json!(url));
-            }
-            Value::Object(configuration)
-        }
+        "webhook_configuration" => match number {
+            Some(number) => json!(number.webhook_configuration()),
+            None => json!(
+                facts
+                    .webhook_url
+                    .as_ref()
+                    .map_or_else(Map::new, |url| Map::from_iter([("application".to_owned(), json!(url))]))
+            ),
+        },
         name if WITHOUT_VALUE.contains(&name) => return Member::Nothing,
         _ => return Member::Unknown,
     })

@@ -141,6 +141,8 @@ impl Plan<'_> {
             Ok(payload) if payload.sender != delivery.sender || payload.recipient != shared.number => {
                 self.counts.refused[refused::MISADDRESSED] += 1;
             }
+            // What became of messages that were sent before is still told.
+            Ok(payload) if shared.blocks.contains(&delivery.peer) && !matches!(payload.body, Body::Receipt { .. }) => {}
             Ok(payload) => self.receive(delivery, &payload),
         }
     }

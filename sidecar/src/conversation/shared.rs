@@ -17,6 +17,7 @@ use super::{Conduct, core::Moment, names::Names, record::PeerRecord};
 use crate::{
     media,
     metrics::Metrics,
+    number::blocks::Blocks,
     webhook::{self, route::Subscriptions},
 };
 
@@ -67,6 +68,8 @@ pub struct Shared {
     pub sent: SentTimes,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Whose messages are dropped.
+    pub blocks: Arc<Blocks>,
 }
 
 /// When the relay had each of the last messages: the record of a message is written when the consumer has it, not before. Bounded; what was

@@ -2,6 +2,8 @@
 
 mod compose;
 
+pub(in crate::number) use self::compose::addressee;
+
 use std::{sync::atomic::Ordering, time::SystemTime};
 
 use bytes::Bytes;
@@ -45,6 +47,9 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
         return Err(Refusal::ToSelf);
     }
     let peer = shared.blind.of(to.reveal());
+    if number.is_blocked(&peer) {
+        return Err(Refusal::Blocked);
+    }
     let lane = id::lane_of(&peer);
     let handle = number.lanes.get(usize::from(lane)).ok_or(Refusal::Internal)?;
     if handle.waiting.load(Ordering::Relaxed) >= MAX_WAITING {

@@ -147,6 +147,7 @@ impl World {
             subscriptions: RwLock::default(),
             sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),
+            blocks: Arc::default(),
         });
         let mut world = Self {
             now,

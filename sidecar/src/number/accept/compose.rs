@@ -51,7 +51,7 @@ pub(super) const fn message_status(body: &OutboundBody) -> Option<MessageStatus>
 }
 
 /// The number of a consumer.
-pub(super) async fn addressee(number: &Number, to: Addressee) -> Result<PhoneNumber, Refusal> {
+pub(in crate::number) async fn addressee(number: &Number, to: Addressee) -> Result<PhoneNumber, Refusal> {
     let user_id = match to {
         Addressee::Number(to) => return Ok(to),
         Addressee::UserId(user_id) => user_id,
