@@ -20,16 +20,11 @@ pub(super) struct Composed {
     pub(super) body: Body,
     /// After which time it is not worth delivering any more, if sooner than any message.
     pub(super) worth: Option<Duration>,
-    pub(super) message_status: Option<MessageStatus>,
 }
 
 impl From<Body> for Composed {
     fn from(body: Body) -> Self {
-        Self {
-            body,
-            worth: None,
-            message_status: None,
-        }
+        Self { body, worth: None }
     }
 }
 
@@ -68,7 +63,7 @@ pub(in crate::number) async fn addressee(number: &Number, to: Addressee) -> Resu
     PhoneNumber::parse(&user.number).map_err(|_| Refusal::UnknownUser)
 }
 
-/// Makes a message whole. `of_peer` tells which message of the conversation a `wamid` names.
+/// Makes a message whole. What files need is boxed, so that a text does not carry it along. `of_peer` tells which message of the conversation a `wamid` names.
 pub(super) async fn compose(
     number: &Number,
     body: OutboundBody,
@@ -84,10 +79,10 @@ pub(super) async fn compose(
         .into(),
         OutboundBody::Location(location) => Body::Location(*location).into(),
         OutboundBody::Contacts(contacts) => Body::Contacts(contacts).into(),
-        OutboundBody::Media(attachment) => Body::Media(attach(number, *attachment).await?).into(),
+        OutboundBody::Media(attachment) => Body::Media(Box::pin(attach(number, *attachment)).await?).into(),
         OutboundBody::Interactive(interactive) => {
             let Interactive { mut content, header } = *interactive;
-            content.header = self::header(number, header).await?;
+            content.header = Box::pin(self::header(number, header)).await?;
             Body::Interactive(Box::new(content)).into()
         }
         OutboundBody::Template(call) => {
@@ -97,11 +92,10 @@ pub(super) async fn compose(
             }
             Composed {
                 worth: filled.worth,
-                message_status: Some(MessageStatus::Accepted),
                 body: Body::Template(Box::new(Template {
                     name: filled.name,
                     language: filled.language,
-                    header: header(number, filled.header).await?,
+                    header: Box::pin(header(number, filled.header)).await?,
                     body: filled.body,
                     footer: filled.footer,
                     buttons: filled.buttons,

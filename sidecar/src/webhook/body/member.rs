@@ -127,11 +127,14 @@ struct ButtonMember<'a> {
 
 /// What was chosen: the type names the member here, too.
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum InteractiveMember<'a> {
-    ButtonReply { button_reply: Choice<'a> },
-    ListReply { list_reply: Choice<'a> },
-    NfmReply { nfm_reply: FlowReply<'a> },
+    #[serde(rename = "button_reply")]
+    Button { button_reply: Choice<'a> },
+    #[serde(rename = "list_reply")]
+    List { list_reply: Choice<'a> },
+    #[serde(rename = "nfm_reply")]
+    Flow { nfm_reply: FlowReply<'a> },
 }
 
 #[derive(Serialize)]
@@ -292,15 +295,15 @@ fn said_of_location(location: &Location) -> LocationMember<'_> {
 
 fn said_of_reply(reply: &InteractiveReply) -> InteractiveMember<'_> {
     match reply {
-        InteractiveReply::Button(reply) => InteractiveMember::ButtonReply {
+        InteractiveReply::Button(reply) => InteractiveMember::Button {
             button_reply: Choice {
                 // A button has no description.
                 description: None,
                 ..choice(reply)
             },
         },
-        InteractiveReply::List(reply) => InteractiveMember::ListReply { list_reply: choice(reply) },
-        InteractiveReply::Flow { response_json, name, body } => InteractiveMember::NfmReply {
+        InteractiveReply::List(reply) => InteractiveMember::List { list_reply: choice(reply) },
+        InteractiveReply::Flow { response_json, name, body } => InteractiveMember::Flow {
             nfm_reply: FlowReply {
                 response_json: response_json.reveal(),
                 body: body.as_ref().map_or(FLOW_BODY, Text::reveal),

@@ -187,7 +187,7 @@ fn address_cards() {
     let OutboundBody::Contacts(contacts) = of("contacts", card).body else {
         panic!("no cards");
     };
-    let cards: serde_json::Value = serde_json::from_str(contacts.cards_json.reveal()).unwrap();
+    let cards: Value = serde_json::from_str(contacts.cards_json.reveal()).unwrap();
     assert_eq!(
         cards[0]["name"],
         serde_json::json!({"formatted_name": "Ada Löwe", "first_name": "Ada"})
@@ -466,7 +466,7 @@ fn links_places_and_flows() {
         ],
     );
     let action = interactive(FLOW).content.action_json.unwrap();
-    let action: serde_json::Value = serde_json::from_str(action.reveal()).unwrap();
+    let action: Value = serde_json::from_str(action.reveal()).unwrap();
     assert_eq!(action["parameters"]["flow_id"], 1);
     assert!(action["parameters"].get("flow_token").is_none());
     mistakes(
@@ -773,5 +773,25 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         let _ = command(&request(kind, &text));
         let _ = command(&request(kind, &serde_json::json!({"type": text, "action": {"name": text, "buttons": [text]}, "components": [{"type": text}]}).to_string()));
+    }
+}
+
+#[test]
+fn the_examples_that_describe_the_port_are_taken() {
+    let document: Value = serde_json::from_slice(&crate::api::openapi::json()).unwrap();
+    let (_, messages) = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .find(|(path, _)| path.ends_with("/messages"))
+        .unwrap();
+    let examples = messages["post"]["requestBody"]["content"]["application/json"]["examples"]
+        .as_object()
+        .unwrap();
+    assert!(examples.len() > 10);
+    for (name, example) in examples {
+        if let Err(error) = command(&example["value"].to_string()) {
+            panic!("{name}: {error:?}");
+        }
     }
 }
