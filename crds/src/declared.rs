@@ -16,6 +16,7 @@ pub use ids::{business_account_id, phone_number_id};
 use crate::{
     document::{Object, Origin, Resource},
     meta::{ObjectMeta, SecretKeyRef},
+    rules::Rules,
     secret::{Secret, SecretText, VERIFY_TOKEN_LENGTH},
     v1alpha1::{ContentDeletion, DurabilityMode, Webhook},
 };
@@ -50,8 +51,16 @@ pub struct DeclaredNumber {
     pub content_deletion: ContentDeletion,
     /// The name of the `DataRegion`.
     pub region: String,
-    /// How many messages a second the number may send.
+    /// The country of the region, two capital letters; none where there is no region.
+    pub country: Option<String>,
+    /// How many messages a second the number may send and receive together.
     pub throughput_messages_per_second: u32,
+    /// Limits and rules of conversations.
+    pub rules: Rules,
+    /// The id of the app that clients call with, where it is declared.
+    pub app_id: Option<String>,
+    /// The address of the HTTP API as businesses reach it, where it is declared.
+    pub api_url: Option<String>,
     /// What has to be safe before a message is accepted.
     pub durability: DurabilityMode,
     /// With [`DurabilityMode::Replicated`]: how many replicas must have it.
@@ -61,6 +70,7 @@ pub struct DeclaredNumber {
 }
 
 /// Where events go.
+#[derive(Clone)]
 pub struct DeclaredWebhook {
     /// An `http://` or `https://` URL.
     pub url: String,
@@ -68,6 +78,23 @@ pub struct DeclaredWebhook {
     pub verify_token: SecretText,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// Whether it was declared for the number alone.
+    pub of_number: bool,
+    /// Certificates (PEM) of the authorities that may sign its certificate, beside the public ones.
+    pub ca: Option<String>,
+    /// Which fields are sent; `messages` when empty.
+    pub fields: Vec<String>,
+    /// What is shown to an endpoint that asks for a certificate.
+    pub client_certificate: Option<DeclaredCertificate>,
+}
+
+/// A certificate, with those that vouch for it, and its key; both PEM.
+#[derive(Clone)]
+pub struct DeclaredCertificate {
+    /// The certificate.
+    pub chain: SecretText,
+    /// Its key.
+    pub key: SecretText,
 }
 
 /// How long anything about a consumer may exist.
@@ -297,9 +324,25 @@ fn webhook(
     secrets: &BTreeMap<Key, &Secret>,
     namespace: &str,
     declared: Option<&Webhook>,
-) -> Option<(String, SecretText, Duration)> {
+) -> Option<DeclaredWebhook> {
     let declared = declared?;
     check.webhook(declared);
+    let client_certificate = declared.client_certificate_secret_ref.as_ref().map(|reference| {
+        let mut part = |key: &str| {
+            let field = "spec.webhook.clientCertificateSecretRef";
+            let reference = SecretKeyRef {
+                name: reference.name.clone(),
+                key: Some(key.to_owned()),
+            };
+            let value = secret(check, secrets, field, namespace, &reference, key)?;
+            if !value.contains("-----BEGIN ") {
+                check.wrong(field, format!("the Secret's entry '{key}' must be in PEM form"));
+            }
+            Some(value)
+        };
+        let (chain, key) = (part("tls.crt"), part("tls.key"));
+        Some(DeclaredCertificate { chain: chain?, key: key? })
+    });
     let field = "spec.webhook.verifyTokenSecretRef";
     let verify_token = secret(check, secrets, field, namespace, &declared.verify_token_secret_ref, "verifyToken")?;
     check.secret(field, &verify_token, &VERIFY_TOKEN_LENGTH);
@@ -307,7 +350,18 @@ fn webhook(
         .timeout_seconds
         .and_then(|seconds| u64::try_from(seconds).ok())
         .unwrap_or(10);
-    Some((declared.url.clone(), verify_token, Duration::from_secs(seconds)))
+    Some(DeclaredWebhook {
+        url: declared.url.clone(),
+        verify_token,
+        timeout: Duration::from_secs(seconds),
+        of_number: false,
+        ca: declared.ca_bundle.clone(),
+        fields: declared.fields.clone(),
+        client_certificate: match client_certificate {
+            Some(certificate) => Some(certificate?),
+            None => None,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod definitions;
 pub mod document;
 pub mod meta;
 pub mod pod;
+pub mod rules;
 mod schema;
 pub mod secret;
 pub mod v1alpha1;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     document::{self, Origin},
+    rules::Rules,
     v1alpha1::{ContentDeletion, DurabilityMode},
 };
 
@@ -16,6 +17,8 @@ pub const FILE: &str = "sidecar.yaml";
 pub const CONFIG_DIR: &str = "/etc/waxseal/config";
 /// Where the entries of Secrets are mounted.
 pub const SECRETS_DIR: &str = "/etc/waxseal/secrets";
+/// Where files rest that are gone with the pod.
+pub const MEDIA_DIR: &str = "/var/lib/waxseal/media";
 /// The port of the Cloud API in the pod.
 pub const API_PORT: u16 = 8080;
 /// The port of `/livez`, `/readyz`, `/metrics` and `/status` in the pod.
@@ -45,6 +48,10 @@ pub mod path {
     pub const API_CERTIFICATE: &str = "api/tls.crt";
     /// Its key.
     pub const API_KEY: &str = "api/tls.key";
+    /// The id of the key of the media store; may be absent.
+    pub const MEDIA_KEY_ID: &str = "media/access-key-id";
+    /// The key.
+    pub const MEDIA_KEY: &str = "media/secret-access-key";
     /// The certificate by which the sidecar proves itself to the relay.
     pub const RELAY_CERTIFICATE: &str = "relay/tls.crt";
     /// Its key.
@@ -102,6 +109,21 @@ pub struct PodConfig {
     /// Whether the sidecar proves itself to the relay by a certificate.
     #[serde(default)]
     pub relay_client_certificate: bool,
+    /// The country that messages may be kept in and in no other; absent with No Storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// The id of the app that clients call with, where it is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_id: Option<String>,
+    /// The address of the HTTP API as businesses reach it, where it is declared; else [`PodConfig::service_url`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_url: Option<String>,
+    /// Limits and rules of conversations.
+    #[serde(default, skip_serializing_if = "Rules::are_default")]
+    pub rules: Rules,
+    /// Where files that the business uploads rest, if anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<PodMedia>,
     /// The names of the tokens.
     pub tokens: Vec<String>,
     /// The Secret that holds the number's keys.
@@ -111,6 +133,15 @@ pub struct PodConfig {
 }
 
 impl PodConfig {
+    /// Where the number's HTTP API is reached within the cluster: its Service is called as its keys are.
+    #[must_use]
+    pub fn service_url(&self) -> String {
+        let is_secured = self.secrets.iter().any(|file| file.path == path::API_CERTIFICATE);
+        let scheme = if is_secured { "https" } else { "http" };
+        let name = self.keys_secret.strip_suffix("-keys").unwrap_or(&self.keys_secret);
+        format!("{scheme}://{name}-sidecar.{}.svc", self.namespace)
+    }
+
     /// Reads [`FILE`].
     ///
     /// # Errors
@@ -144,6 +175,33 @@ pub struct PodWebhook {
     pub ca: Option<String>,
 }
 
+/// Where files that the business uploads rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PodMedia {
+    /// In [`MEDIA_DIR`], which is gone with the pod.
+    Local,
+    /// In a bucket.
+    Bucket(PodBucket),
+}
+
+/// A bucket of S3 or of what speaks like it, but for credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PodBucket {
+    /// Its name.
+    pub name: String,
+    /// An `http://` or `https://` URL; Amazon's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Its region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What the names of all objects begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+}
+
 /// One mounted entry of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -163,6 +221,7 @@ pub struct SecretFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::v1alpha1::{OverLimit, Switch};
 
     #[test]
     fn what_is_written_is_read() {
@@ -193,6 +252,20 @@ mod tests {
             relay_url: "https://relay:7400".to_owned(),
             relay_ca: Some("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned()),
             relay_client_certificate: true,
+            country: Some("NO".to_owned()),
+            app_id: Some("0042".to_owned()),
+            api_url: Some("https://graph.example".to_owned()),
+            rules: Rules {
+                conversation_window: Switch::Disabled,
+                over_limit: OverLimit::Queue,
+                ..Rules::default()
+            },
+            media: Some(PodMedia::Bucket(PodBucket {
+                name: "files".to_owned(),
+                endpoint: Some("https://s3.example:9000".to_owned()),
+                region: None,
+                prefix: Some("a/b".to_owned()),
+            })),
             tokens: vec!["007".to_owned(), "true".to_owned()],
             keys_secret: "1e3-keys".to_owned(),
             secrets: vec![SecretFile {
@@ -205,6 +278,21 @@ mod tests {
         };
         let text = serde_saphyr::to_string(&config).unwrap();
         assert_eq!(PodConfig::read(&text).unwrap(), config, "{text}");
+        let plain = PodConfig {
+            webhook: None,
+            app_id: None,
+            api_url: None,
+            rules: Rules::default(),
+            media: Some(PodMedia::Local),
+            ..config
+        };
+        let text = serde_saphyr::to_string(&plain).unwrap();
+        assert_eq!(PodConfig::read(&text).unwrap(), plain, "{text}");
+        assert_eq!(plain.service_url(), "http://1e3-sidecar.shop.svc");
+        assert!(
+            !text.contains("rules") && !text.contains("apiUrl"),
+            "not said where not used: {text}"
+        );
         let wrong = text.replace("phoneNumberId:", "phoneNumberID:");
         let error = PodConfig::read(&wrong).unwrap_err();
         assert!(error.text.contains("phoneNumberId") && error.origin.line > 1, "{error}");

@@ -14,14 +14,14 @@ mod data_region;
 mod retention_policy;
 mod sidecar_status;
 
-pub use business_account::{BusinessAccount, BusinessAccountSpec, BusinessAccountStatus, Token, Webhook};
+pub use business_account::{BusinessAccount, BusinessAccountSpec, BusinessAccountStatus, OverLimit, Token, Webhook};
 pub use business_phone_number::{
     Autoscaling, BusinessPhoneNumber, BusinessPhoneNumberSpec, BusinessPhoneNumberStatus, DeletionPolicy, Durability, DurabilityMode,
     HttpRoute, Switch,
 };
 pub use data_region::{
-    DataRegion, DataRegionSpec, DataRegionStatus, KeyManagement, MediaStore, Placement, RedisEndpoint, RelayEndpoint, Resources,
-    SidecarSettings, TaintEffect, Toleration,
+    DataRegion, DataRegionSpec, DataRegionStatus, KeyManagement, LocalMedia, MediaStore, Placement, RedisEndpoint, RelayEndpoint,
+    Resources, SidecarSettings, TaintEffect, Toleration,
 };
 pub use retention_policy::{ContentDeletion, NoStorage, RetentionPolicy, RetentionPolicySpec, RetentionPolicyStatus};
 pub use sidecar_status::{ProblemReason, Quality, SidecarProblem, SidecarStatus, WebhookState};

@@ -24,6 +24,9 @@ pub fn faults(account: &BusinessAccount) -> Vec<Fault> {
     if let Some(id) = &spec.business_account_id {
         check.digits("spec.businessAccountId", id, 20);
     }
+    if let Some(id) = &spec.app_id {
+        check.digits("spec.appId", id, 20);
+    }
     if let Some(hook) = &spec.webhook {
         webhook(&mut check, hook);
     }
@@ -56,6 +59,27 @@ pub(crate) fn webhook(check: &mut Check, webhook: &Webhook) {
     check.object_name("spec.webhook.verifyTokenSecretRef.name", &webhook.verify_token_secret_ref.name);
     if let Some(seconds) = webhook.timeout_seconds {
         check.number("spec.webhook.timeoutSeconds", seconds, 1..=60);
+    }
+    let is_field = |field: &String| {
+        field.len() <= 64
+            && field.starts_with(|c: char| c.is_ascii_lowercase())
+            && field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    if webhook.fields.len() > 64 || !webhook.fields.iter().all(is_field) {
+        check.wrong(
+            "spec.webhook.fields",
+            "must be at most 64 names of webhook fields, lower-case letters and '_', for example 'messages'",
+        );
+    }
+    crate::region::certificates(check, "spec.webhook.caBundle", webhook.ca_bundle.as_deref());
+    if let Some(secret) = &webhook.client_certificate_secret_ref {
+        check.object_name("spec.webhook.clientCertificateSecretRef.name", &secret.name);
+        if !webhook.url.starts_with("https://") {
+            check.wrong(
+                "spec.webhook.clientCertificateSecretRef",
+                "must only be set with an 'https://' `url`",
+            );
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A `DataRegion`: what is wrong with it, and what its status says. Pure.
 
 use jiff::Timestamp;
-use waxseal_crds::v1alpha1::{DataRegion, DataRegionSpec, DataRegionStatus, Resources};
+use waxseal_crds::v1alpha1::{DataRegion, DataRegionSpec, DataRegionStatus, MediaStore, Resources};
 
 use crate::{
     check::Check,
@@ -45,6 +45,9 @@ pub fn faults(region: &DataRegion) -> Vec<Fault> {
             check.object_name("spec.redis.credentialsSecretRef.name", &secret.name);
         }
     }
+    if let Some(store) = &spec.media_store {
+        media_store(&mut check, store);
+    }
     if let Some(relay) = &spec.relay {
         check.url("spec.relay.url", &relay.url, &["https://", "http://"]);
         if let Some(secret) = &relay.client_certificate_secret_ref {
@@ -59,7 +62,30 @@ pub fn faults(region: &DataRegion) -> Vec<Fault> {
     faults
 }
 
-fn certificates(check: &mut Check, field: &str, bundle: Option<&str>) {
+fn media_store(check: &mut Check, store: &MediaStore) {
+    if store.bucket.is_some() == store.local.is_some() {
+        check.wrong("spec.mediaStore", "must have exactly one of `bucket` and `local`");
+    }
+    if let Some(bucket) = &store.bucket {
+        check.text("spec.mediaStore.bucket", bucket, 63);
+    }
+    if let Some(url) = &store.url {
+        check.url("spec.mediaStore.url", url, &["https://", "http://"]);
+    }
+    if let Some(secret) = &store.credentials_secret_ref {
+        check.object_name("spec.mediaStore.credentialsSecretRef.name", &secret.name);
+    }
+    if let Some(limit) = store.local.as_ref().and_then(|local| local.size_limit.as_ref())
+        && amount(limit).is_none()
+    {
+        check.wrong(
+            "spec.mediaStore.local.sizeLimit",
+            format!("is '{limit}' and must be an amount as Kubernetes writes it, for example '512Mi' or '10Gi'"),
+        );
+    }
+}
+
+pub(crate) fn certificates(check: &mut Check, field: &str, bundle: Option<&str>) {
     if bundle.is_some_and(|bundle| !bundle.contains("-----BEGIN CERTIFICATE-----")) {
         check.wrong(field, "must be certificates in PEM, which begin with '-----BEGIN CERTIFICATE-----'");
     }

@@ -215,6 +215,8 @@ pub struct Bucket {
     pub name: String,
     /// `https://host` of the service, or `http://` where that is enough; Amazon's own when absent.
     pub endpoint: Option<String>,
+    /// What the names of all objects begin with, without a slash at either end.
+    pub prefix: Option<String>,
     /// Its region; `us-east-1`, which most others take, when absent.
     pub region: Option<String>,
     /// Access key id and secret access key; when absent, what the environment offers (`AWS_…`, a web identity, the machine's role).

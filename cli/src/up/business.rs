@@ -7,7 +7,8 @@ use waxseal_content::PhoneNumber;
 use waxseal_crds::{
     DeclaredNumber,
     declared::{self, Retention},
-    v1alpha1::{ContentDeletion, DurabilityMode},
+    rules::Rules,
+    v1alpha1::{ContentDeletion, DurabilityMode, OverLimit, Switch},
 };
 use waxseal_protocol::Tls;
 use waxseal_sidecar::{
@@ -46,7 +47,15 @@ pub(super) fn sample(secrets: &LocalSecrets) -> DeclaredNumber {
         retention,
         content_deletion: ContentDeletion::OnDelivery,
         region: "local".to_owned(),
+        country: None,
         throughput_messages_per_second: 80,
+        // Whoever tries it out writes first.
+        rules: Rules {
+            conversation_window: Switch::Disabled,
+            ..Rules::default()
+        },
+        app_id: None,
+        api_url: None,
         durability: DurabilityMode::Auto,
         durability_replicas: 1,
         suspended: false,
@@ -155,10 +164,11 @@ impl Wiring<'_> {
             },
             custody: CustodyLocation::File(self.state.custody_file(&number.phone_number_id)),
             surface: config::Surface {
-                rules: self.rules.apply(config::Rules {
-                    throughput_per_second: number.throughput_messages_per_second,
-                    ..config::Rules::default()
-                }),
+                app_id: number.app_id.clone(),
+                api_url: number.api_url.clone(),
+                storage_region: number.country.clone(),
+                rules: self.rules.apply(rules(number)),
+                webhooks: webhooks(number, target),
                 media: config::Media {
                     location: Some(config::MediaLocation::Directory(self.state.media())),
                     // Links to a server on this machine are what one tries first.
@@ -171,6 +181,38 @@ impl Wiring<'_> {
                 ..config::Surface::default()
             },
         })
+    }
+}
+
+/// The declared rules, in the sidecar's terms.
+fn rules(number: &DeclaredNumber) -> config::Rules {
+    let is_on = |switch| switch == Switch::Enabled;
+    config::Rules {
+        throughput_per_second: number.throughput_messages_per_second,
+        conversation_window: is_on(number.rules.conversation_window),
+        pair_limit: is_on(number.rules.pair_rate_limit),
+        call_limits: is_on(number.rules.api_call_limits),
+        quality: is_on(number.rules.quality_emulation),
+        over_limit: match number.rules.over_limit {
+            OverLimit::Reject => config::OverLimit::Reject,
+            OverLimit::Queue => config::OverLimit::Queue,
+        },
+    }
+}
+
+/// What is declared of the webhook besides its address. A certificate is shown only where it was declared for, not to a receiver that the
+/// command line names instead.
+fn webhooks(number: &DeclaredNumber, target: &Target) -> config::Webhooks {
+    let Some(declared) = &number.webhook else {
+        return config::Webhooks::default();
+    };
+    let is_declared = declared.url == target.url;
+    let certificate = declared.client_certificate.as_ref().filter(|_| is_declared);
+    config::Webhooks {
+        of_number: declared.of_number,
+        fields: (!declared.fields.is_empty()).then(|| declared.fields.clone()),
+        ca: declared.ca.as_ref().filter(|_| is_declared).map(|pem| pem.as_bytes().to_vec()),
+        identity: certificate.map(|pair| Secret::new(format!("{}\n{}\n", pair.chain.as_str(), pair.key.as_str()))),
     }
 }
 
@@ -194,7 +236,7 @@ pub(super) fn endpoints(numbers: &[DeclaredNumber], targets: Vec<Target>, api: S
         phone_number: number.phone_number.clone(),
         phone_number_id: number.phone_number_id.clone(),
         business_account_id: number.business_account_id.clone(),
-        app_id: config::app_id(&number.business_account_id),
+        app_id: number.app_id.clone().unwrap_or_else(|| config::app_id(&number.business_account_id)),
         token: number.tokens.first().map(|token| token.to_string()).unwrap_or_default(),
         app_secret: number.app_secret.to_string(),
         verify_token: target.verify_token.to_string(),
@@ -248,13 +290,25 @@ mod tests {
             url: "http://declared".to_owned(),
             verify_token: Zeroizing::new("own".to_owned()),
             timeout: Duration::from_secs(3),
+            of_number: true,
+            ca: Some("CA".to_owned()),
+            fields: vec!["messages".to_owned()],
+            client_certificate: Some(declared::DeclaredCertificate {
+                chain: Zeroizing::new("CHAIN".to_owned()),
+                key: Zeroizing::new("KEY".to_owned()),
+            }),
         });
         let target = wiring(None, Some("http://b/webhook")).target(&number).unwrap();
         assert_eq!(
             (target.url.as_str(), target.verify_token.as_str(), target.timeout.as_secs()),
             ("http://declared", "own", 3)
         );
+        let shown = webhooks(&number, &target);
+        assert!(shown.of_number && shown.fields == Some(vec!["messages".to_owned()]) && shown.ca == Some(b"CA".to_vec()));
+        assert_eq!(shown.identity.unwrap().reveal(), "CHAIN\nKEY\n");
         assert_eq!(wiring(Some("http://mine"), None).target(&number).unwrap().url, "http://mine");
+        let elsewhere = webhooks(&number, &wiring(Some("http://mine"), None).target(&number).unwrap());
+        assert!(elsewhere.identity.is_none() && elsewhere.ca.is_none());
         let targets = [wiring(Some("http://mine"), None).target(&number).unwrap()];
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = wiring(Some("http://mine"), None)
@@ -262,6 +316,23 @@ mod tests {
             .unwrap();
         assert!(matches!(&config.numbers[0].custody, CustodyLocation::File(path) if path.starts_with(folder.path().join("keys"))));
         assert!(matches!(config.store, config::StoreLocation::Embedded(path) if path.ends_with("sidecar/state.redb")));
+    }
+
+    #[test]
+    fn declared_rules_hold_and_the_sample_lets_the_business_write_first() {
+        let mut number = sample(&fixed());
+        assert_eq!(rules(&number), config::Rules::default());
+        number.rules = Rules::default();
+        assert!(rules(&number).conversation_window, "what holds when nothing is declared");
+        number.rules = Rules {
+            pair_rate_limit: Switch::Enabled,
+            api_call_limits: Switch::Enabled,
+            quality_emulation: Switch::Enabled,
+            over_limit: OverLimit::Queue,
+            ..number.rules
+        };
+        let all = rules(&number);
+        assert!(all.pair_limit && all.call_limits && all.quality && all.over_limit == config::OverLimit::Queue);
     }
 
     #[test]

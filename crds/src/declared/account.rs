@@ -1,13 +1,11 @@
 //! Business accounts with their secrets.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Key, check::Check, ids, secret, webhook};
+use super::{DeclaredWebhook, Key, check::Check, ids, secret, webhook};
 use crate::{
     meta::ObjectMeta,
+    rules::Rules,
     secret::{APP_SECRET_LENGTH, Secret, SecretText, TOKEN_LENGTH},
     v1alpha1::BusinessAccountSpec,
 };
@@ -18,7 +16,9 @@ pub(super) struct Account {
     pub(super) display_name: String,
     pub(super) tokens: Vec<SecretText>,
     pub(super) app_secret: SecretText,
-    pub(super) webhook: Option<(String, SecretText, Duration)>,
+    pub(super) webhook: Option<DeclaredWebhook>,
+    pub(super) rules: Rules,
+    pub(super) app_id: Option<String>,
 }
 
 pub(super) fn account(
@@ -35,6 +35,9 @@ pub(super) fn account(
     }
     if let Some(id) = &spec.business_account_id {
         check.digits("spec.businessAccountId", id, 20);
+    }
+    if let Some(id) = &spec.app_id {
+        check.digits("spec.appId", id, 20);
     }
     let webhook = webhook(check, secrets, namespace, spec.webhook.as_ref());
     let app_secret = secret(check, secrets, "spec.appSecretRef", namespace, &spec.app_secret_ref, "appSecret");
@@ -69,5 +72,7 @@ pub(super) fn account(
         tokens,
         app_secret: app_secret?,
         webhook,
+        rules: Rules::from(spec),
+        app_id: spec.app_id.clone(),
     })
 }

@@ -113,10 +113,41 @@ impl Check<'_> {
         good
     }
 
+    /// The address under which the HTTP API is reached.
+    pub(super) fn api_url(&mut self, field: &str, value: &str) {
+        if self.url(field, value, &["https://", "http://"]) && (value.ends_with('/') || value.contains(['?', '#', '@'])) {
+            self.wrong(field, "must have neither a slash at its end, nor a query, nor credentials");
+        }
+    }
+
     /// The parts of a webhook that need nothing else.
     pub(super) fn webhook(&mut self, webhook: &Webhook) {
         self.url("spec.webhook.url", &webhook.url, &["https://", "http://"]);
         self.number("spec.webhook.timeoutSeconds", webhook.timeout_seconds, 1..=60);
+        let is_field = |field: &String| {
+            field.len() <= 64
+                && field.starts_with(|c: char| c.is_ascii_lowercase())
+                && field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
+        if webhook.fields.len() > 64 || !webhook.fields.iter().all(is_field) {
+            self.wrong(
+                "spec.webhook.fields",
+                "must be at most 64 names of webhook fields, lower-case letters and '_', for example 'messages'",
+            );
+        }
+        if webhook
+            .ca_bundle
+            .as_ref()
+            .is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----"))
+        {
+            self.wrong(
+                "spec.webhook.caBundle",
+                "must be certificates in PEM, which begin with '-----BEGIN CERTIFICATE-----'",
+            );
+        }
+        if webhook.client_certificate_secret_ref.is_some() && !webhook.url.starts_with("https://") {
+            self.wrong("spec.webhook.clientCertificateSecretRef", "must only be set with an https:// `url`");
+        }
     }
 
     /// A secret of visible ASCII characters. Never repeats it.

@@ -113,7 +113,7 @@ fn one(check: &mut Check<'_>, index: &Index<'_>, number: &Written<BusinessPhoneN
     let own_webhook = webhook(check, &index.secrets, namespace, spec.webhook.as_ref());
     (check.problems.len() == before).then_some(())?;
     let (account, retention) = (account?, retention?);
-    region?;
+    let country = Some(region?.country.clone());
     let durability = spec.durability.as_ref();
     Some(DeclaredNumber {
         namespace: namespace.to_owned(),
@@ -126,20 +126,23 @@ fn one(check: &mut Check<'_>, index: &Index<'_>, number: &Written<BusinessPhoneN
         tokens: account.tokens.clone(),
         app_secret: account.app_secret.clone(),
         webhook: own_webhook
-            .or_else(|| account.webhook.clone())
-            .map(|(url, verify_token, timeout)| DeclaredWebhook {
-                url,
-                verify_token,
-                timeout,
-            }),
+            .map(|webhook| DeclaredWebhook {
+                of_number: true,
+                ..webhook
+            })
+            .or_else(|| account.webhook.clone()),
         webhook_retry_window: retention.webhook_retry_window,
         retention: retention.retention,
         content_deletion: retention.content_deletion,
         region: spec.region_ref.name.clone(),
+        country,
         throughput_messages_per_second: spec
             .throughput_messages_per_second
             .and_then(|rate| u32::try_from(rate).ok())
             .unwrap_or(80),
+        rules: account.rules,
+        app_id: account.app_id.clone(),
+        api_url: spec.api_url.clone(),
         durability: durability.map(|durability| durability.mode).unwrap_or_default(),
         durability_replicas: durability
             .and_then(|durability| u32::try_from(durability.replicas?).ok())
@@ -155,6 +158,12 @@ fn own_fields(check: &mut Check<'_>, spec: &BusinessPhoneNumberSpec) {
     }
     if let Some(name) = &spec.display_name {
         check.text("spec.displayName", name, 1..=128);
+    }
+    if let Some(url) = &spec.api_url {
+        check.api_url("spec.apiUrl", url);
+    }
+    if let Some(secret) = &spec.api_tls_secret_ref {
+        check.object_name("spec.apiTlsSecretRef.name", &secret.name);
     }
     check.number("spec.throughputMessagesPerSecond", spec.throughput_messages_per_second, 1..=1000);
     check.number("spec.replicas", spec.replicas, 1..=32);

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{Retention, check::Check};
-use crate::v1alpha1::{ContentDeletion, DataRegionSpec, RetentionPolicySpec};
+use crate::v1alpha1::{ContentDeletion, DataRegionSpec, MediaStore, RetentionPolicySpec};
 
 /// What matters of a region here.
 pub(super) struct Region {
     pub(super) retention_cap_days: u8,
+    pub(super) country: String,
 }
 
 pub(super) fn region(check: &mut Check<'_>, spec: &DataRegionSpec) -> Option<Region> {
@@ -31,8 +32,7 @@ pub(super) fn region(check: &mut Check<'_>, spec: &DataRegionSpec) -> Option<Reg
         }
     }
     if let Some(store) = &spec.media_store {
-        check.url("spec.mediaStore.url", &store.url, &["https://", "http://"]);
-        check.text("spec.mediaStore.bucket", &store.bucket, 3..=63);
+        media_store(check, store);
     }
     if let Some(keys) = &spec.key_management {
         check.url("spec.keyManagement.endpoint", &keys.endpoint, &["https://", "unix://"]);
@@ -43,7 +43,29 @@ pub(super) fn region(check: &mut Check<'_>, spec: &DataRegionSpec) -> Option<Reg
     }
     let cap = check.number("spec.retentionCapDays", Some(spec.retention_cap_days), 1..=30);
     let retention_cap_days = u8::try_from(cap?).ok()?;
-    (check.problems.len() == before).then_some(Region { retention_cap_days })
+    (check.problems.len() == before).then(|| Region {
+        retention_cap_days,
+        country: spec.country.clone(),
+    })
+}
+
+fn media_store(check: &mut Check<'_>, store: &MediaStore) {
+    if store.bucket.is_some() == store.local.is_some() {
+        check.wrong("spec.mediaStore", "must have exactly one of `bucket` and `local`");
+    }
+    let of_bucket = store.url.is_some() || store.region.is_some() || store.prefix.is_some() || store.credentials_secret_ref.is_some();
+    if store.bucket.is_none() && of_bucket {
+        check.wrong(
+            "spec.mediaStore",
+            "must have `url`, `region`, `prefix` and `credentialsSecretRef` only with `bucket`",
+        );
+    }
+    if let Some(bucket) = &store.bucket {
+        check.text("spec.mediaStore.bucket", bucket, 3..=63);
+    }
+    if let Some(url) = &store.url {
+        check.url("spec.mediaStore.url", url, &["https://", "http://"]);
+    }
 }
 
 /// A policy in plain values.

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::document::documents;
+use crate::{
+    document::documents,
+    v1alpha1::{OverLimit, Switch},
+};
 
 const SAMPLE: &str = include_str!("../../../docs/samples/local.yaml");
 
@@ -81,11 +84,11 @@ fn all_problems_come_at_once() {
             "a.yaml, document 1, line 5: DataRegion laptop: `spec.country` must be an ISO 3166-1 country code, two capital letters, for \
              example \"BR\"",
             "a.yaml, document 2, line 15: RetentionPolicy one-week: `spec.days` is 31 and must be 1 to 30",
-            "a.yaml, document 5, line 51: BusinessPhoneNumber default/acme-support: `spec.phoneNumber` must be `+`, the country code and the \
+            "a.yaml, document 5, line 52: BusinessPhoneNumber default/acme-support: `spec.phoneNumber` must be `+`, the country code and the \
              number, 7 to 15 digits without spaces, for example \"+15550100\"",
-            "a.yaml, document 5, line 51: BusinessPhoneNumber default/acme-support: `spec.accountRef` names the BusinessAccount 'acne', which \
+            "a.yaml, document 5, line 52: BusinessPhoneNumber default/acme-support: `spec.accountRef` names the BusinessAccount 'acne', which \
              does not exist in namespace 'default'; there is: acme",
-            "a.yaml, document 5, line 51: BusinessPhoneNumber default/acme-support: `spec.pinSecretRef` the Secret's value must be a PIN of \
+            "a.yaml, document 5, line 52: BusinessPhoneNumber default/acme-support: `spec.pinSecretRef` the Secret's value must be a PIN of \
              exactly six digits",
         ]
     );
@@ -152,7 +155,7 @@ fn numbers_come_in_the_order_of_declaration() {
 fn the_same_object_twice_is_refused() {
     let again = problems(&format!("{SAMPLE}{}", second_number("+15550112", "acme-support")));
     assert_eq!(again.len(), 1);
-    assert!(again[0].contains("is the same as in a.yaml, document 5, line 51"), "{}", again[0]);
+    assert!(again[0].contains("is the same as in a.yaml, document 5, line 52"), "{}", again[0]);
 }
 
 #[test]
@@ -204,6 +207,83 @@ fn names_urls_and_counts_are_checked() {
     assert!(
         changed("retentionCapDays: 30", "retentionCapDays: 30\n  redis: {url: \"redis://u:p@h\"}").contains("must not contain credentials")
     );
+}
+
+#[test]
+fn rules_hold_as_the_account_says_and_the_window_unless_it_is_switched_off() {
+    let of = |text: &str| resolved(text).unwrap_or_default().remove(0);
+    let sample = of(SAMPLE);
+    assert_eq!(sample.rules.conversation_window, Switch::Disabled, "the sample says so");
+    assert_eq!((sample.app_id, sample.api_url, sample.country.as_deref()), (None, None, Some("BR")));
+    let silent = SAMPLE
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("conversationWindow:"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(of(&silent).rules.are_default());
+    assert_eq!(of(&silent).rules.conversation_window, Switch::Enabled);
+    let all = SAMPLE.replace(
+        "  displayName: \"Acme\"\n",
+        "  displayName: \"Acme\"\n  appId: \"42\"\n  overLimit: Queue\n  pairRateLimit: Enabled\n  qualityEmulation: Enabled\n",
+    );
+    let all = of(&all.replace("  displayName: \"Acme Support\"\n", "  apiUrl: https://graph.example\n"));
+    assert_eq!(
+        (all.app_id.as_deref(), all.api_url.as_deref()),
+        (Some("42"), Some("https://graph.example"))
+    );
+    assert_eq!(
+        (all.rules.over_limit, all.rules.pair_rate_limit),
+        (OverLimit::Queue, Switch::Enabled)
+    );
+    for (text, said) in [
+        ("appId: \"4x\"", "must be 1 to 20 digits"),
+        ("mediaStore: {}", "exactly one of `bucket` and `local`"),
+        ("mediaStore: {local: {}, prefix: a}", "only with `bucket`"),
+        ("mediaStore: {bucket: files, url: \"s3://files\"}", "must be a URL"),
+    ] {
+        let at = if text.starts_with("app") {
+            "displayName: \"Acme\""
+        } else {
+            "area: \"this computer\""
+        };
+        assert!(changed(at, &format!("{at}\n  {text}")).contains(said), "{text}");
+    }
+    for url in ["https://graph.example/", "https://graph.example?a=b", "graph.example"] {
+        let url = format!("apiUrl: \"{url}\"");
+        assert!(
+            changed("displayName: \"Acme Support\"", &url).contains("`spec.apiUrl` must"),
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn a_webhooks_certificate_is_two_entries_of_a_secret() {
+    let webhook = |more: &str| {
+        SAMPLE.replace(
+            "displayName: \"Acme Support\"",
+            &format!("webhook: {{url: \"https://a.example\", verifyTokenSecretRef: {{name: acme, key: pin}}, {more}}}"),
+        )
+    };
+    let certificate = webhook("fields: [messages, security], clientCertificateSecretRef: {name: hook}");
+    let secret = |key: &str| format!("{certificate}\n---\napiVersion: v1\nkind: Secret\nmetadata: {{name: hook}}\nstringData: {{{key}}}\n");
+    let numbers = resolved(&secret("tls.crt: \"-----BEGIN A\", tls.key: \"-----BEGIN B\"")).unwrap_or_default();
+    let found = numbers[0].webhook.as_ref();
+    assert!(found.is_some_and(|webhook| webhook.of_number && webhook.fields == ["messages", "security"]));
+    assert_eq!(
+        found
+            .and_then(|webhook| webhook.client_certificate.as_ref())
+            .map(|pair| (pair.chain.as_str(), pair.key.as_str())),
+        Some(("-----BEGIN A", "-----BEGIN B"))
+    );
+    assert!(problems(&certificate).join("").contains("there is: acme"));
+    assert!(problems(&secret("tls.crt: \"-----BEGIN A\"")).join("").contains("tls.key"));
+    let not_pem = problems(&secret("tls.crt: \"canary\", tls.key: \"-----BEGIN B\"")).join("");
+    assert!(not_pem.contains("must be in PEM form") && !not_pem.contains("canary"), "{not_pem}");
+    assert!(problems(&webhook("fields: [Messages]")).join("").contains("'messages'"));
+    assert!(problems(&webhook("caBundle: x")).join("").contains("-----BEGIN CERTIFICATE-----"));
+    let plain = secret("tls.crt: \"-----BEGIN A\", tls.key: \"-----BEGIN B\"").replace("https://a.example", "http://a.example");
+    assert!(problems(&plain).join("").contains("only be set with an https://"));
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::meta::SecretKeyRef;
+use super::Switch;
+use crate::meta::{ObjectRef, SecretKeyRef};
 
 /// A business: its name, its secrets and where its events go. All its phone numbers share them.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,41 @@ pub struct BusinessAccountSpec {
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub tokens: Vec<Token>,
+    /// The id of the app that clients call with, 1 to 20 digits. Derived from the account's id when absent; given by a business that moves
+    /// here and wants to keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = 20))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,20}$')").message("`appId` must be 1 to 20 digits, in quotes"))]
+    pub app_id: Option<String>,
+    /// Whether only templates reach a consumer who has not written for 24 hours (error 131047 otherwise): `Enabled` or `Disabled`.
+    #[serde(default = "enabled")]
+    pub conversation_window: Switch,
+    /// Whether one consumer gets no more than one message in 6 seconds, 45 at once (error 131056 otherwise): `Enabled` or `Disabled`.
+    #[serde(default)]
+    pub pair_rate_limit: Switch,
+    /// Whether management calls are limited as the Cloud API limits them (error 80007 otherwise): `Enabled` or `Disabled`.
+    #[serde(default)]
+    pub api_call_limits: Switch,
+    /// Whether quality and messaging limits follow what consumers report at the relay: `Enabled` or `Disabled`.
+    #[serde(default)]
+    pub quality_emulation: Switch,
+    /// What happens to messages above a limit: `Reject` them, or `Queue` them until it is their turn.
+    #[serde(default)]
+    pub over_limit: OverLimit,
+}
+
+fn enabled() -> Switch {
+    Switch::Enabled
+}
+
+/// What happens to messages above a limit.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OverLimit {
+    /// They are refused.
+    #[default]
+    Reject,
+    /// They are accepted and wait for their turn.
+    Queue,
 }
 
 /// One bearer token. Several may be valid at a time, so that they can be changed without a break.
@@ -67,6 +104,7 @@ pub struct Token {
 /// Where events are posted.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!has(self.clientCertificateSecretRef) || self.url.startsWith('https://')").message("`clientCertificateSecretRef` must only be set with an 'https://' `url`"))]
 pub struct Webhook {
     /// An `http://` or `https://` URL, at most 2048 characters.
     #[schemars(length(min = 8, max = 2048))]
@@ -78,6 +116,21 @@ pub struct Webhook {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i32", range(min = 1, max = 60), extend("default" = 10))]
     pub timeout_seconds: Option<i32>,
+    /// Which fields are sent, at most 64, as in the Cloud API: `messages`, `security` and the like; `messages` when empty. What is
+    /// subscribed through the API comes before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = Rule::new("self.all(field, field.matches('^[a-z][a-z_]*$'))").message("`fields` must be names of webhook fields, lower-case letters and '_', for example 'messages'"))]
+    pub fields: Vec<String>,
+    /// Certificates (PEM) of the authorities that may sign the certificate of an `https://` URL, beside the public ones. At most 65536
+    /// characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 65536))]
+    pub ca_bundle: Option<String>,
+    /// A Secret of type `kubernetes.io/tls`: the certificate that is shown to an `https://` URL that asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ObjectRef")]
+    pub client_certificate_secret_ref: Option<ObjectRef>,
 }
 
 /// What is known about a business.

@@ -70,7 +70,8 @@ pub struct BusinessPhoneNumberSpec {
     pub webhook: Option<Webhook>,
     /// The two-step verification PIN, six digits: entry `pin` of the Secret unless `key` names another.
     pub pin_secret_ref: SecretKeyRef,
-    /// How many messages a second the number may send, 1 to 1000; 80 when absent.
+    /// How many messages a second the number may send and receive together, 1 to 1000; 80 when absent. More are refused (error 130429), or
+    /// wait, as the account's `overLimit` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i32", range(min = 1, max = 1000), extend("default" = 80))]
     pub throughput_messages_per_second: Option<i32>,
@@ -91,6 +92,17 @@ pub struct BusinessPhoneNumberSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "HttpRoute")]
     pub http_route: Option<HttpRoute>,
+    /// A Secret of type `kubernetes.io/tls`: the HTTP API then speaks TLS only, on port 443 of the number's Service. A certificate that is
+    /// renewed there is taken over without a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ObjectRef")]
+    pub api_tls_secret_ref: Option<ObjectRef>,
+    /// `https://` and the host under which businesses reach the HTTP API, without a slash at the end, at most 2048 characters: for the
+    /// addresses of media that it gives out. The Service's address within the cluster when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = 2048))]
+    #[x_kube(validation = Rule::new("self.matches('^https?://[^/?#@ ]+(/[^?#@ ]*[^/?#@ ])?$')").message("`apiUrl` must start with 'https://' or 'http://', have a host, and neither end with '/' nor have a query, for example 'https://graph.example.com'"))]
+    pub api_url: Option<String>,
     /// Whether Prometheus' operator is told to read the sidecars' metrics: `Enabled` or `Disabled`. Needs its ServiceMonitor kind.
     #[serde(default)]
     pub service_monitor: Switch,

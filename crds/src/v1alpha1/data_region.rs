@@ -51,7 +51,8 @@ pub struct DataRegionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RedisEndpoint")]
     pub redis: Option<RedisEndpoint>,
-    /// The region's store for media, any S3 endpoint. Not used yet: media is not there yet.
+    /// Where files that businesses upload rest, sealed, until they expire. Without it nothing can be uploaded; what consumers send can be
+    /// fetched all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "MediaStore")]
     pub media_store: Option<MediaStore>,
@@ -132,21 +133,52 @@ pub struct RedisEndpoint {
     pub credentials_secret_ref: Option<ObjectRef>,
 }
 
-/// A store for media.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A store for media: a bucket of S3 or of what speaks like it, or a folder of the pod.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("has(self.bucket) != has(self.local)").message("exactly one of `bucket` and `local` must be set"),
+    validation = Rule::new("has(self.bucket) || (!has(self.url) && !has(self.region) && !has(self.prefix) && !has(self.credentialsSecretRef))").message("`url`, `region`, `prefix` and `credentialsSecretRef` must only be set with `bucket`")
+)]
 pub struct MediaStore {
-    /// An `http://` or `https://` URL of an S3 endpoint, at most 2048 characters.
-    #[schemars(length(min = 8, max = 2048))]
-    #[x_kube(validation = Rule::new("self.startsWith('https://') || self.startsWith('http://')").message("`url` must start with 'https://' or 'http://'"))]
-    pub url: String,
     /// The bucket, 3 to 63 characters.
-    #[schemars(length(min = 3, max = 63))]
-    pub bucket: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 3, max = 63))]
+    pub bucket: Option<String>,
+    /// An `http://` or `https://` URL of the S3 endpoint, at most 2048 characters; Amazon's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 8, max = 2048))]
+    #[x_kube(validation = Rule::new("self.startsWith('https://') || self.startsWith('http://')").message("`url` must start with 'https://' or 'http://'"))]
+    pub url: Option<String>,
+    /// The region of the bucket, at most 63 characters; `us-east-1`, which most others than Amazon take, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9]([-_a-zA-Z0-9]*[a-zA-Z0-9])?$')").message("`region` must be letters, digits and '-'"))]
+    pub region: Option<String>,
+    /// What the names of all objects begin with, at most 256 characters, without a slash at either end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = 256))]
+    #[x_kube(validation = Rule::new("self.matches('^[-._a-zA-Z0-9]+(/[-._a-zA-Z0-9]+)*$')").message("`prefix` must be letters, digits, '-', '_' and '.', with single slashes between them"))]
+    pub prefix: Option<String>,
     /// A Secret with the entries `accessKeyId` and `secretAccessKey`, in the namespace of each number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ObjectRef")]
     pub credentials_secret_ref: Option<ObjectRef>,
+    /// A folder of the pod that holds the number, for trying out: files are gone with the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LocalMedia")]
+    pub local: Option<LocalMedia>,
+}
+
+/// A folder of the pod.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LocalMedia {
+    /// How much it may hold, as `512Mi`; 1Gi when absent. A pod whose folder grows beyond it is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = 20))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[0-9]+(\\.[0-9]+)?([KMGT]i|[kMGT])?$')").message("must be an amount of storage, for example '512Mi' or '10Gi'"))]
+    pub size_limit: Option<String>,
 }
 
 /// A key service.

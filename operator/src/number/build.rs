@@ -130,7 +130,7 @@ pub fn build(validated: &Validated, settings: &Settings) -> Result<Objects, Erro
         role_binding: role::binding(&target),
         config_map,
         network_policy: network_policy::build(&target, validated),
-        service: service::build(&target),
+        service: service::build(&target, validated),
         pod_disruption_budget: pod_disruption_budget::build(&target, validated),
         deployment: deployment::build(&target, validated),
         autoscaler: autoscaler::build(&target, validated),

@@ -222,6 +222,8 @@ fn unknown() -> BusinessPhoneNumber {
         replicas: None,
         autoscaling: None,
         durability: None,
+        api_tls_secret_ref: None,
+        api_url: None,
         http_route: None,
         service_monitor: Switch::default(),
         suspend: false,

@@ -95,9 +95,7 @@ pub fn status(observation: &Observation<'_>) -> BusinessPhoneNumberStatus {
         phone_number_id: own.then(|| phone_number_id(number)),
         region: own.then(|| number.spec.region_ref.name.clone()),
         endpoint: match observation.outcome {
-            Outcome::Applied { .. } | Outcome::WaitingForRollOut { .. } => {
-                Some(service::endpoint(&number.namespace().unwrap_or_default(), &number.name_any()))
-            }
+            Outcome::Applied { .. } | Outcome::WaitingForRollOut { .. } => Some(endpoint(number)),
             _ => old.endpoint.filter(|_| own),
         },
         // What was pinned stays pinned, whatever else is wrong.
@@ -124,6 +122,12 @@ fn validated<'a>(outcome: Outcome<'a>) -> Option<&'a Validated> {
         }
         Outcome::Invalid(_) | Outcome::Paused | Outcome::Failed { .. } | Outcome::Deleting(_) => None,
     }
+}
+
+/// Where the number's HTTP API is.
+fn endpoint(number: &BusinessPhoneNumber) -> String {
+    let is_secured = number.spec.api_tls_secret_ref.is_some();
+    service::endpoint(&number.namespace().unwrap_or_default(), &number.name_any(), is_secured)
 }
 
 /// Whether the phone number is this object's.
@@ -247,7 +251,7 @@ fn ready(observation: &Observation<'_>, progress: Option<&Progress>, cause: Opti
             "{} of {} sidecars serve the number at {}",
             progress.available,
             progress.desired,
-            service::endpoint(&namespace, &name)
+            endpoint(number)
         );
         return Now::new(READY, true, "Serving", text);
     }

@@ -10,10 +10,11 @@ mod secrets;
 use std::collections::BTreeMap;
 
 use waxseal_crds::{
-    pod::SecretFile,
+    pod::{PodBucket, SecretFile},
+    rules::Rules,
     v1alpha1::{
         Autoscaling, BusinessAccount, BusinessPhoneNumber, ContentDeletion, DataRegion, DeletionPolicy, DurabilityMode, HttpRoute,
-        Resources, RetentionPolicy, Switch, Toleration,
+        MediaStore, Resources, RetentionPolicy, Switch, Toleration,
     },
 };
 
@@ -60,6 +61,8 @@ pub struct Validated {
     pub durability_replicas: u32,
     /// The DataRegion.
     pub region: String,
+    /// The region's country.
+    pub country: String,
     /// The labels that a node of the region has; empty when every node is in it.
     pub node_selector: BTreeMap<String, String>,
     /// The taints that the region's nodes have.
@@ -74,6 +77,16 @@ pub struct Validated {
     pub relay_ca: Option<String>,
     /// Whether the sidecar proves itself to the relay by a certificate.
     pub relay_client_certificate: bool,
+    /// The id of the app that clients call with, where it is declared.
+    pub app_id: Option<String>,
+    /// The address of the HTTP API as businesses reach it, where it is declared.
+    pub api_url: Option<String>,
+    /// Whether the HTTP API speaks TLS.
+    pub api_tls: bool,
+    /// Limits and rules of conversations.
+    pub rules: Rules,
+    /// Where files that the business uploads rest, if anywhere.
+    pub media: Option<Media>,
     /// The names of the bearer tokens, sorted.
     pub tokens: Vec<String>,
     /// Which file comes from which Secret, sorted by path.
@@ -105,6 +118,24 @@ pub struct Webhook {
     pub url: String,
     /// How long one attempt may take.
     pub timeout_seconds: u32,
+    /// Whether it is the number's own, not its account's.
+    pub of_number: bool,
+    /// Who may sign its certificate, beside the public authorities.
+    pub ca: Option<String>,
+    /// Which fields are sent; `messages` when empty.
+    pub fields: Vec<String>,
+}
+
+/// Where files that the business uploads rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// In a folder of the pod that may hold so much.
+    Local {
+        /// As Kubernetes writes it.
+        size_limit: String,
+    },
+    /// In a bucket.
+    Bucket(PodBucket),
 }
 
 /// How many sidecars a number has.
@@ -133,6 +164,9 @@ impl Replicas {
         }
     }
 }
+
+/// How much a folder for files may hold where nothing else is said.
+const LOCAL_MEDIA: &str = "1Gi";
 
 /// Whether a number can be run as declared.
 ///
@@ -193,6 +227,9 @@ fn plain(
                 Ok(Webhook {
                     url: webhook.url.clone(),
                     timeout_seconds: whole("spec.webhook.timeoutSeconds", webhook.timeout_seconds.unwrap_or(10))?,
+                    of_number: spec.webhook.is_some(),
+                    ca: webhook.ca_bundle.clone(),
+                    fields: webhook.fields.clone(),
                 })
             })
             .transpose()?,
@@ -206,6 +243,7 @@ fn plain(
             durability.and_then(|durability| durability.replicas).unwrap_or(1),
         )?,
         region: spec.region_ref.name.clone(),
+        country: region.spec.country.clone(),
         node_selector: region
             .spec
             .placement
@@ -223,6 +261,11 @@ fn plain(
         relay_url: relay.url.clone(),
         relay_ca: relay.ca_bundle.clone(),
         relay_client_certificate: relay.client_certificate_secret_ref.is_some(),
+        app_id: account.spec.app_id.clone(),
+        api_url: spec.api_url.clone(),
+        api_tls: spec.api_tls_secret_ref.is_some(),
+        rules: Rules::from(&account.spec),
+        media: region.spec.media_store.as_ref().and_then(media),
         tokens,
         secrets: secrets::files(number, account, region),
         image: image(number, sidecar.image, settings),
@@ -235,6 +278,21 @@ fn plain(
         http_route: spec.http_route.clone(),
         service_monitor: spec.service_monitor == Switch::Enabled,
     })
+}
+
+fn media(store: &MediaStore) -> Option<Media> {
+    match (&store.bucket, &store.local) {
+        (Some(bucket), _) => Some(Media::Bucket(PodBucket {
+            name: bucket.clone(),
+            endpoint: store.url.clone(),
+            region: store.region.clone(),
+            prefix: store.prefix.clone(),
+        })),
+        (None, Some(local)) => Some(Media::Local {
+            size_limit: local.size_limit.clone().unwrap_or_else(|| LOCAL_MEDIA.to_owned()),
+        }),
+        (None, None) => None,
+    }
 }
 
 /// The region's image; else the one that the number was given first, so that a new operator does not restart it; else the operator's.
@@ -262,6 +320,10 @@ impl Validated {
             Some(self.redis_url.as_str()),
             Some(self.relay_url.as_str()),
             self.webhook.as_ref().map(|webhook| webhook.url.as_str()),
+            match &self.media {
+                Some(Media::Bucket(bucket)) => bucket.endpoint.as_deref(),
+                Some(Media::Local { .. }) | None => None,
+            },
         ]
         .into_iter()
         .flatten()

@@ -7,6 +7,8 @@ use std::{io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+#[cfg(feature = "s3")]
+use object_store::prefix::PrefixStore;
 use object_store::{
     GetOptions, GetRange, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem,
     path::Path,
@@ -88,7 +90,10 @@ impl Objects {
             }
             #[cfg(feature = "s3")]
             MediaLocation::S3(bucket) => Ok(Self {
-                store: Arc::new(super::s3::open(bucket)?),
+                store: match (super::s3::open(bucket)?, &bucket.prefix) {
+                    (store, None) => Arc::new(store),
+                    (store, Some(prefix)) => Arc::new(PrefixStore::new(store, prefix.as_str())),
+                },
                 folder: None,
                 part_bytes: S3_PART_BYTES,
             }),

@@ -3,6 +3,8 @@
 //! Pure: files come in as a map, nothing is read here. What is said of a Secret names it, its entry and the field that refers to it, never a
 //! value. Redis credentials are put into the URL here, in memory, and nowhere else.
 
+mod surface;
+
 use std::{fmt::Write as _, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use waxseal_content::PhoneNumber;
@@ -18,7 +20,7 @@ use zeroize::Zeroizing;
 use super::files::Files;
 use crate::{
     api::tls::Certificate,
-    config::{Config, CustodyLocation, Deletion, Number, Retention, Rules, Secret, StoreLocation, Surface, Webhook, Webhooks},
+    config::{Config, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation, Surface, Webhook},
 };
 
 /// What the files do not say.
@@ -154,8 +156,8 @@ impl Reader<'_> {
             self.problem("tokens is empty: nobody could call the API");
         }
         let webhook = declared.webhook.as_ref().map(|webhook| self.webhook(webhook));
-        let webhooks = self.webhooks();
         let retention = self.retention();
+        let surface = self.surface();
         Some(Number {
             phone_number: phone_number.ok()?,
             phone_number_id: declared.phone_number_id.clone(),
@@ -174,14 +176,7 @@ impl Reader<'_> {
                 ContentDeletion::AtExpiry => Deletion::AtExpiry,
             },
             custody: custody(declared),
-            surface: Surface {
-                webhooks,
-                rules: Rules {
-                    throughput_per_second: declared.throughput_messages_per_second,
-                    ..Rules::default()
-                },
-                ..Surface::default()
-            },
+            surface: surface?,
         })
     }
 
@@ -197,30 +192,6 @@ impl Reader<'_> {
             timeout: Duration::from_secs(webhook.timeout_seconds.into()),
             retry_window: minutes(self.declared.webhook_retry_window_minutes),
         })
-    }
-
-    /// What there is to say about webhooks besides where they go.
-    fn webhooks(&mut self) -> Webhooks {
-        let declared = self.declared.webhook.as_ref();
-        Webhooks {
-            of_number: declared.is_some_and(|webhook| webhook.of_number),
-            fields: declared.and_then(|webhook| webhook.fields.clone()),
-            ca: declared.and_then(|webhook| webhook.ca.as_ref()).map(|pem| pem.as_bytes().to_vec()),
-            identity: self.webhook_identity(),
-        }
-    }
-
-    /// What webhooks are shown that ask for a client certificate, if the Secret of it is mounted.
-    fn webhook_identity(&mut self) -> Option<Secret> {
-        let paths = [path::WEBHOOK_CERTIFICATE, path::WEBHOOK_KEY];
-        if !paths.iter().any(|path| self.files.secrets.contains_key(*path)) {
-            return None;
-        }
-        let [certificate, key] = paths.map(|path| {
-            let fault = |text: &str| (!text.contains("-----BEGIN ")).then(|| "must be in PEM form".to_owned());
-            self.checked(path, fault)
-        });
-        Some(Secret::new(format!("{}\n{}", certificate?.reveal(), key?.reveal())))
     }
 
     fn retention(&mut self) -> Option<Retention> {

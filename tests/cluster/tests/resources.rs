@@ -100,6 +100,56 @@ fn bad_objects() -> Vec<(Value, Value, &'static str)> {
     let ftp = json!({"url": "ftp://a/b", "verifyTokenSecretRef": {"name": "a"}});
     let spec = |spec: Value| json!({ "spec": spec });
     vec![
+        (region(), spec(json!({"mediaStore": {}})), "exactly one of `bucket` and `local`"),
+        (
+            region(),
+            spec(json!({"mediaStore": {"bucket": "files", "local": {}}})),
+            "exactly one of `bucket` and `local`",
+        ),
+        (
+            region(),
+            spec(json!({"mediaStore": {"local": {}, "prefix": "a"}})),
+            "must only be set with `bucket`",
+        ),
+        (
+            region(),
+            spec(json!({"mediaStore": {"local": {"sizeLimit": "a lot"}}})),
+            "must be an amount of storage",
+        ),
+        (
+            region(),
+            spec(json!({"mediaStore": {"bucket": "files", "prefix": "/a/"}})),
+            "`prefix` must be letters",
+        ),
+        (
+            region(),
+            spec(json!({"mediaStore": {"bucket": "files", "url": "s3://files/"}})),
+            "`url` must start with 'https://' or 'http://'",
+        ),
+        (account(), spec(json!({"appId": "12a"})), "`appId` must be 1 to 20 digits"),
+        (account(), spec(json!({"overLimit": "Wait"})), "spec.overLimit: Unsupported value"),
+        (account(), spec(json!({"conversationWindow": true})), "spec.conversationWindow"),
+        (
+            account(),
+            spec(json!({"webhook": {"fields": ["Messages"]}})),
+            "`fields` must be names of webhook fields",
+        ),
+        (
+            account(),
+            spec(json!({"webhook": {"url": "http://shop.example", "clientCertificateSecretRef": {"name": "a"}}})),
+            "must only be set with an 'https://' `url`",
+        ),
+        (
+            number(),
+            spec(json!({"apiUrl": "https://graph.example/"})),
+            "`apiUrl` must start with",
+        ),
+        (number(), spec(json!({"apiUrl": "graph.example"})), "`apiUrl` must start with"),
+        (
+            number(),
+            spec(json!({"apiTlsSecretRef": {"name": "../etc"}})),
+            "`name` must be the name of an object",
+        ),
         (
             number(),
             spec(json!({"phoneNumber": "15550142"})),
@@ -336,6 +386,22 @@ async fn changes(client: &Client) {
             region(),
             json!({"redis": {"url": "redis://other:6379"}, "sidecar": {"image": "a/b:1"}}),
         ),
+        (region(), json!({"mediaStore": {"local": {}}})),
+        (region(), json!({"mediaStore": {"local": {"sizeLimit": "1.5Gi"}}})),
+        (
+            region(),
+            json!({"mediaStore": {"bucket": "files", "url": "http://s3:9000", "region": "us-east-1", "prefix": "a/b-c", "credentialsSecretRef": {"name": "s3"}}}),
+        ),
+        (
+            account(),
+            json!({"appId": "42", "conversationWindow": "Disabled", "pairRateLimit": "Enabled", "apiCallLimits": "Enabled",
+                "qualityEmulation": "Enabled", "overLimit": "Queue",
+                "webhook": {"fields": ["messages", "security"], "clientCertificateSecretRef": {"name": "hook"}}}),
+        ),
+        (
+            number(),
+            json!({"apiTlsSecretRef": {"name": "api"}, "apiUrl": "https://graph.example:8443/waxseal"}),
+        ),
         (policy(), json!({"days": null, "noStorage": {}})),
     ];
     for (object, spec) in accepted {
@@ -348,6 +414,10 @@ async fn changes(client: &Client) {
     let stored = api(client, &number()).get("line").await.unwrap();
     assert_eq!(stored.data["spec"]["deletionPolicy"], "Erase");
     assert_eq!(stored.data["spec"]["suspend"], false);
+    let stored = api(client, &account()).get("shop").await.unwrap();
+    assert_eq!(stored.data["spec"]["conversationWindow"], "Enabled");
+    assert_eq!(stored.data["spec"]["qualityEmulation"], "Disabled");
+    assert_eq!(stored.data["spec"]["overLimit"], "Reject");
     for object in [number(), account(), region(), policy()] {
         let name = object["metadata"]["name"].as_str().unwrap();
         api(client, &object).delete(name, &Default::default()).await.unwrap();

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use sha2::{Digest, Sha256};
-use waxseal_crds::pod::{FILE, PodConfig, PodWebhook};
+use waxseal_crds::pod::{FILE, PodConfig, PodMedia, PodWebhook};
 
 use super::{Error, Target};
-use crate::{names, number::validate::Validated};
+use crate::{
+    names,
+    number::validate::{Media, Validated},
+};
 
 /// The ConfigMap, and the digest by which the sidecar says that it runs with it.
 pub(super) fn build(target: &Target, validated: &Validated) -> Result<(ConfigMap, String), Error> {
@@ -28,6 +31,9 @@ fn digest(config: &PodConfig) -> Result<String, Error> {
     Ok(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// The retention that keeps nothing anywhere.
+const NO_STORAGE_MINUTES: u32 = 60;
+
 fn config(validated: &Validated) -> PodConfig {
     PodConfig {
         digest: String::new(),
@@ -43,9 +49,9 @@ fn config(validated: &Validated) -> PodConfig {
         webhook: validated.webhook.as_ref().map(|webhook| PodWebhook {
             url: webhook.url.clone(),
             timeout_seconds: webhook.timeout_seconds,
-            of_number: false,
-            fields: None,
-            ca: None,
+            of_number: webhook.of_number,
+            fields: (!webhook.fields.is_empty()).then(|| webhook.fields.clone()),
+            ca: webhook.ca.clone(),
         }),
         throughput_messages_per_second: validated.throughput_messages_per_second,
         durability: validated.durability,
@@ -56,6 +62,14 @@ fn config(validated: &Validated) -> PodConfig {
         redis_ca: validated.redis_ca.clone(),
         relay_ca: validated.relay_ca.clone(),
         relay_client_certificate: validated.relay_client_certificate,
+        country: (validated.retention_minutes > NO_STORAGE_MINUTES).then(|| validated.country.clone()),
+        app_id: validated.app_id.clone(),
+        api_url: validated.api_url.clone(),
+        rules: validated.rules,
+        media: validated.media.as_ref().map(|media| match media {
+            Media::Local { .. } => PodMedia::Local,
+            Media::Bucket(bucket) => PodMedia::Bucket(bucket.clone()),
+        }),
         tokens: validated.tokens.clone(),
         keys_secret: names::keys(&validated.name),
         secrets: validated.secrets.clone(),

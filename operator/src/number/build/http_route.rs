@@ -23,7 +23,7 @@ pub(super) fn build(target: &Target, validated: &Validated) -> Option<DynamicObj
         "parentRefs": [parent],
         "rules": [{
             "matches": [{ "path": { "type": "PathPrefix", "value": "/" } }],
-            "backendRefs": [{ "name": name, "port": service::HTTP_PORT }],
+            "backendRefs": [{ "name": name, "port": service::api_port(validated.api_tls) }],
         }],
     });
     if !route.hostnames.is_empty() {

@@ -100,7 +100,7 @@ fn container(validated: &Validated) -> Container {
             }),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(volumes::mounts()),
+        volume_mounts: Some(volumes::mounts(validated)),
         ..Container::default()
     }
 }

@@ -1,7 +1,7 @@
 mod rules;
 
 use serde_json::Value;
-use waxseal_crds::v1alpha1::BusinessPhoneNumberStatus;
+use waxseal_crds::v1alpha1::{BusinessPhoneNumberStatus, LocalMedia, MediaStore, OverLimit, Switch};
 
 use super::*;
 use crate::{
@@ -136,13 +136,21 @@ fn configuration_that_is_reloaded_restarts_no_sidecar() {
                     number.spec.display_name = Some("another".to_owned());
                     number.spec.throughput_messages_per_second = Some(1);
                     number.spec.durability = None;
-                    number.spec.webhook.as_mut().unwrap().url = "http://elsewhere.example.org".to_owned();
+                    number.spec.webhook.as_mut().unwrap().url = "https://elsewhere.example.org".to_owned();
+                    number.spec.webhook.as_mut().unwrap().fields.clear();
+                    number.spec.api_url = None;
                 }),
-                |account| account.spec.tokens.reverse(),
+                |account| {
+                    account.spec.tokens.reverse();
+                    account.spec.conversation_window = Switch::Enabled;
+                    account.spec.over_limit = OverLimit::Reject;
+                    account.spec.app_id = None;
+                },
             ),
             |region| {
                 region.spec.redis.as_mut().unwrap().url = "redis://other".to_owned();
                 region.spec.relay.as_mut().unwrap().ca_bundle = None;
+                region.spec.media_store.as_mut().unwrap().bucket = Some("others".to_owned());
             },
         ),
         |policy| policy.spec.webhook_retry_window_minutes = None,
@@ -161,6 +169,51 @@ fn the_digest_is_that_of_the_file() {
     assert_eq!(config.digest, objects.digest);
     assert_eq!(config.digest.len(), 64);
     assert_eq!(config.keys_secret, "front-desk-keys");
+}
+
+#[test]
+fn files_rest_in_a_bounded_folder_where_the_region_says_so() {
+    let with_store = |store| with_region(gathered("plain.yaml"), |region| region.spec.media_store = store);
+    let local = |size_limit: Option<&str>| MediaStore {
+        local: Some(LocalMedia {
+            size_limit: size_limit.map(str::to_owned),
+        }),
+        ..MediaStore::default()
+    };
+    for (declared, expected) in [(None, "1Gi"), (Some("20Gi"), "20Gi")] {
+        let template = template(&with_store(Some(local(declared))));
+        let pod = template.spec.unwrap();
+        let volume = pod.volumes.unwrap().pop().unwrap();
+        assert_eq!(volume.empty_dir.unwrap().size_limit.unwrap().0, expected);
+        let mount = pod.containers[0].volume_mounts.clone().unwrap().pop().unwrap();
+        assert_eq!((mount.name, mount.mount_path.as_str()), (volume.name, waxseal_crds::pod::MEDIA_DIR));
+        assert_eq!(mount.read_only, None, "the only one that can be written to");
+    }
+    // A bucket needs no folder, and nothing at all leaves the pods as they were.
+    let bucket = MediaStore {
+        bucket: Some("files".to_owned()),
+        ..MediaStore::default()
+    };
+    assert_eq!(template(&with_store(Some(bucket))), template(&with_store(None)));
+}
+
+#[test]
+fn a_certificate_moves_the_api_to_the_port_of_https() {
+    let ports = |gathered: &Gathered| {
+        let service = built(gathered).service.spec.unwrap();
+        let ports = service.ports.unwrap().into_iter();
+        ports
+            .map(|port| (port.name.unwrap(), port.port, port.app_protocol.unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let of = |name: &str, port| (name.to_owned(), port, name.to_owned());
+    let admin = ("admin".to_owned(), 9090, "http".to_owned());
+    assert_eq!(ports(&gathered("plain.yaml")), [of("http", 80), admin.clone()]);
+    assert_eq!(ports(&gathered("full.yaml")), [of("https", 443), admin]);
+    let route = |gathered: &Gathered| built(gathered).http_route.unwrap().data["spec"]["rules"][0]["backendRefs"][0]["port"].clone();
+    assert_eq!(route(&gathered("full.yaml")), 443);
+    let plain = with_number(gathered("full.yaml"), |number| number.spec.api_tls_secret_ref = None);
+    assert_eq!(route(&plain), 80);
 }
 
 #[test]

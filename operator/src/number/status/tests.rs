@@ -470,6 +470,17 @@ fn trouble_is_read_from_pods() {
 }
 
 #[test]
+fn the_endpoint_says_when_the_api_speaks_tls() {
+    let secured = with_number(plain(), |number| {
+        number.spec.api_tls_secret_ref = Some(waxseal_crds::meta::ObjectRef {
+            name: "desk-tls".to_owned(),
+        });
+    });
+    let status = observe(&secured, &Turn::Applied, None, None, at(1));
+    assert!(status.endpoint.unwrap().starts_with("https://"));
+}
+
+#[test]
 fn the_endpoint_is_the_service() {
     let status = observe(&plain(), &Turn::Applied, None, None, at(1));
     let validated = validate(&plain(), &settings()).unwrap();

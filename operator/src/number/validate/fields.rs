@@ -36,6 +36,15 @@ pub(super) fn faults(number: &BusinessPhoneNumber) -> Vec<Fault> {
     if let Some(webhook) = &spec.webhook {
         account::webhook(&mut check, webhook);
     }
+    if let Some(url) = &spec.api_url {
+        check.url("spec.apiUrl", url, &["https://", "http://"]);
+        if url.ends_with('/') || url.contains(['?', '#']) {
+            check.wrong("spec.apiUrl", "must have neither a slash at its end nor a query");
+        }
+    }
+    if let Some(secret) = &spec.api_tls_secret_ref {
+        check.object_name("spec.apiTlsSecretRef.name", &secret.name);
+    }
     check.object_name("spec.pinSecretRef.name", &spec.pin_secret_ref.name);
     if let Some(rate) = spec.throughput_messages_per_second {
         check.number("spec.throughputMessagesPerSecond", rate, 1..=1000);

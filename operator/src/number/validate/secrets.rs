@@ -45,8 +45,26 @@ pub(super) fn files(number: &BusinessPhoneNumber, account: &BusinessAccount, reg
             path::VERIFY_TOKEN.to_owned(),
             &webhook.verify_token_secret_ref,
             "verifyToken",
-            field,
+            field.clone(),
         ));
+        if let Some(secret) = &webhook.client_certificate_secret_ref {
+            let field = field.replace("verifyTokenSecretRef", "clientCertificateSecretRef");
+            files.extend(certificate([path::WEBHOOK_CERTIFICATE, path::WEBHOOK_KEY], &secret.name, field));
+        }
+    }
+    if let Some(secret) = &number.spec.api_tls_secret_ref {
+        let field = "spec.apiTlsSecretRef".to_owned();
+        files.extend(certificate([path::API_CERTIFICATE, path::API_KEY], &secret.name, field));
+    }
+    if let Some(secret) = region
+        .spec
+        .media_store
+        .as_ref()
+        .and_then(|store| store.credentials_secret_ref.as_ref())
+    {
+        let field = of_region("spec.mediaStore.credentialsSecretRef");
+        files.push(file(path::MEDIA_KEY_ID, &secret.name, "accessKeyId", field.clone(), true));
+        files.push(file(path::MEDIA_KEY, &secret.name, "secretAccessKey", field, true));
     }
     if let Some(secret) = region.spec.redis.as_ref().and_then(|redis| redis.credentials_secret_ref.as_ref()) {
         let field = of_region("spec.redis.credentialsSecretRef");
@@ -61,8 +79,7 @@ pub(super) fn files(number: &BusinessPhoneNumber, account: &BusinessAccount, reg
         .and_then(|relay| relay.client_certificate_secret_ref.as_ref())
     {
         let field = of_region("spec.relay.clientCertificateSecretRef");
-        files.push(file(path::RELAY_CERTIFICATE, &secret.name, "tls.crt", field.clone(), true));
-        files.push(file(path::RELAY_KEY, &secret.name, "tls.key", field, true));
+        files.extend(certificate([path::RELAY_CERTIFICATE, path::RELAY_KEY], &secret.name, field));
     }
     files.sort_by(|one, other| one.path.cmp(&other.path));
     files
@@ -76,6 +93,15 @@ fn entry(path: String, reference: &SecretKeyRef, default_key: &str, field: Strin
         field,
         required: true,
     }
+}
+
+/// Certificate and key, as a Secret of type `kubernetes.io/tls` has them.
+fn certificate(paths: [&str; 2], secret: &str, field: String) -> [SecretFile; 2] {
+    let [chain, key] = paths;
+    [
+        file(chain, secret, "tls.crt", field.clone(), true),
+        file(key, secret, "tls.key", field, true),
+    ]
 }
 
 fn file(path: &str, secret: &str, key: &str, field: String, required: bool) -> SecretFile {

@@ -3,7 +3,8 @@ use std::{fmt::Write as _, sync::Arc};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use waxseal_crds::v1alpha1::{
-    Autoscaling, BusinessPhoneNumberStatus, Durability, HttpRoute, KeyManagement, NoStorage, Resources, SidecarSettings,
+    Autoscaling, BusinessPhoneNumberStatus, Durability, HttpRoute, KeyManagement, LocalMedia, MediaStore, NoStorage, Resources,
+    SidecarSettings,
 };
 
 use super::*;
@@ -66,6 +67,55 @@ fn what_is_right_is_in_plain_values() {
         "https://desk.example.com:8443/hook",
         "the number's own webhook wins"
     );
+}
+
+#[test]
+fn files_certificates_and_fields_are_checked() {
+    let fields = |gathered: &Gathered| {
+        faults(gathered)
+            .into_iter()
+            .map(|fault| fault.message)
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let store = |change: fn(&mut MediaStore)| {
+        with_region(plain(), |region| {
+            let mut store = MediaStore::default();
+            change(&mut store);
+            region.spec.media_store = Some(store);
+        })
+    };
+    assert!(fields(&store(|_| {})).contains("exactly one of `bucket` and `local`"));
+    let both = store(|store| (store.bucket, store.local) = (Some("files".to_owned()), Some(LocalMedia::default())));
+    assert!(fields(&both).contains("exactly one of `bucket` and `local`"));
+    let limit = store(|store| {
+        store.local = Some(LocalMedia {
+            size_limit: Some("a lot".to_owned()),
+        });
+    });
+    assert!(fields(&limit).contains("'a lot'"));
+    let url = store(|store| (store.bucket, store.url) = (Some("files".to_owned()), Some("s3://files".to_owned())));
+    assert!(fields(&url).contains("https://"));
+
+    for url in [
+        "ftp://desk.example.com",
+        "https://desk.example.com/",
+        "https://desk.example.com?a=b",
+        "https://",
+    ] {
+        let wrong = with_number(plain(), |number| number.spec.api_url = Some(url.to_owned()));
+        assert!(
+            faults(&wrong).iter().all(|fault| fault.field == "spec.apiUrl") && !faults(&wrong).is_empty(),
+            "{url}"
+        );
+    }
+    let hook = |change: fn(&mut waxseal_crds::v1alpha1::Webhook)| {
+        with_number(gathered("full.yaml"), |number| change(number.spec.webhook.as_mut().unwrap()))
+    };
+    assert!(fields(&hook(|hook| hook.fields = vec!["Messages".to_owned()])).contains("'messages'"));
+    assert!(fields(&hook(|hook| hook.url = "http://desk.example.com".to_owned())).contains("https://"));
+    let app = with_account(plain(), |account| account.spec.app_id = Some("12a".to_owned()));
+    assert!(fields(&app).contains("1 to 20 digits"));
 }
 
 #[test]

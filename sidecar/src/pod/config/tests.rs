@@ -212,6 +212,106 @@ fn a_wrong_configuration_is_explained() {
 }
 
 #[test]
+fn rules_and_address_have_the_defaults_of_what_is_declared() {
+    let surface = planned(&files()).ok().unwrap().config.numbers.remove(0).surface;
+    assert_eq!(surface.api_url.as_deref(), Some("http://acme-sidecar.shop.svc"));
+    let expected = crate::config::Rules {
+        conversation_window: true,
+        ..crate::config::Rules::default()
+    };
+    assert_eq!(surface.rules, expected, "the window holds unless it is switched off");
+    assert!(surface.app_id.is_none() && surface.media.location.is_none() && surface.storage_region.is_none());
+    assert!(surface.webhooks.fields.is_none() && surface.webhooks.identity.is_none());
+}
+
+#[test]
+fn everything_that_is_declared_beyond_messages_reaches_the_number() {
+    let mut files = files();
+    let config = [
+        (
+            "  timeoutSeconds: 7\n",
+            "  timeoutSeconds: 7\n  ofNumber: true\n  fields: [messages, security]\n  ca: PEM\n",
+        ),
+        (
+            "region: de\n",
+            "region: de\ncountry: DE\nappId: '42'\napiUrl: https://graph.example\n\
+             media: {bucket: {name: files, prefix: a/b, endpoint: \"https://s3.example\"}}\n\
+             rules: {conversationWindow: Disabled, pairRateLimit: Enabled, apiCallLimits: Enabled, qualityEmulation: Enabled, overLimit: Queue}\n",
+        ),
+        (
+            "secrets:\n",
+            "secrets:\n- {path: media/access-key-id, secret: s3, key: accessKeyId, field: f, required: true}\n\
+             - {path: media/secret-access-key, secret: s3, key: secretAccessKey, field: f, required: true}\n\
+             - {path: webhook/tls.crt, secret: hook, key: tls.crt, field: f, required: true}\n\
+             - {path: webhook/tls.key, secret: hook, key: tls.key, field: f, required: true}\n",
+        ),
+    ]
+    .into_iter()
+    .fold(YAML.to_owned(), |yaml, (from, to)| yaml.replacen(from, to, 1));
+    files.config = Some(config.into_bytes());
+    let missing: Vec<_> = planned(&files).err().unwrap();
+    assert_eq!(missing.len(), 4, "{missing:?}");
+    assert!(missing.iter().all(|problem| problem.reason == ProblemReason::SecretMissing));
+    set("media/access-key-id", "KEYID\n")(&mut files);
+    set("media/secret-access-key", "canary-media-key")(&mut files);
+    set("webhook/tls.crt", "-----BEGIN CERTIFICATE-----")(&mut files);
+    set("webhook/tls.key", "-----BEGIN PRIVATE KEY-----")(&mut files);
+    let surface = planned(&files).ok().unwrap().config.numbers.remove(0).surface;
+    assert_eq!(surface.app_id.as_deref(), Some("42"));
+    assert_eq!(surface.api_url.as_deref(), Some("https://graph.example"));
+    assert_eq!(surface.storage_region.as_deref(), Some("DE"));
+    let rules = surface.rules;
+    assert!(!rules.conversation_window && rules.pair_limit && rules.call_limits && rules.quality);
+    assert_eq!(rules.over_limit, crate::config::OverLimit::Queue);
+    let webhooks = surface.webhooks;
+    assert_eq!(webhooks.fields, Some(vec!["messages".to_owned(), "security".to_owned()]));
+    assert!(webhooks.of_number && webhooks.ca.as_deref() == Some(b"PEM"));
+    assert_eq!(
+        webhooks.identity.unwrap().reveal(),
+        "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"
+    );
+    let Some(crate::config::MediaLocation::S3(bucket)) = surface.media.location else {
+        panic!("a bucket");
+    };
+    assert_eq!(
+        (bucket.name.as_str(), bucket.prefix.as_deref(), bucket.region),
+        ("files", Some("a/b"), None)
+    );
+    assert_eq!(bucket.endpoint.as_deref(), Some("https://s3.example"));
+    let (id, key) = bucket.credentials.unwrap();
+    assert_eq!((id.as_str(), key.reveal()), ("KEYID", "canary-media-key"));
+
+    set("media/secret-access-key", "canary media key")(&mut files);
+    set("webhook/tls.key", "canary")(&mut files);
+    let problems = planned(&files).err().unwrap();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems.iter().all(|problem| !problem.message.contains("canary")), "{problems:?}");
+}
+
+#[test]
+fn a_folder_for_files_is_the_one_that_is_mounted() {
+    let mut files = files();
+    replace("region: de\n", "region: de\nmedia: local\n")(&mut files);
+    let surface = planned(&files).ok().unwrap().config.numbers.remove(0).surface;
+    let Some(crate::config::MediaLocation::Directory(folder)) = surface.media.location else {
+        panic!("a folder");
+    };
+    assert_eq!(folder, PathBuf::from(waxseal_crds::pod::MEDIA_DIR));
+    for (from, to) in [
+        ("region: de\n", "region: de\nappId: 12a\n"),
+        ("region: de\n", "region: de\napiUrl: ftp://graph\n"),
+        ("region: de\n", "region: de\nmedia: {bucket: {name: files, endpoint: s3}}\n"),
+        ("region: de\n", "region: de\nrules: {window: Disabled}\n"),
+    ] {
+        let problems = problems(replace(from, to));
+        assert!(
+            matches!(problems.as_slice(), [(ProblemReason::ConfigurationInvalid, _)]),
+            "{to}: {problems:?}"
+        );
+    }
+}
+
+#[test]
 fn without_credentials_the_url_is_what_was_declared() {
     let mut files = files();
     files.secrets.retain(|path, _| !path.starts_with("redis/"));

@@ -1,37 +1,64 @@
-//! What is mounted into a sidecar: its configuration, the Secrets it was given, and its token for the API server. All of it read-only.
+//! What is mounted into a sidecar: its configuration, the Secrets it was given, and its token for the API server, all
+//! of it read-only; and a folder for files where the region has no better place for them.
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, ConfigMapVolumeSource, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector,
-    ProjectedVolumeSource, SecretProjection, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+    ConfigMapProjection, ConfigMapVolumeSource, DownwardAPIProjection, DownwardAPIVolumeFile, EmptyDirVolumeSource, KeyToPath,
+    ObjectFieldSelector, ProjectedVolumeSource, SecretProjection, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
-use waxseal_crds::pod::{CONFIG_DIR, SECRETS_DIR, SecretFile};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use waxseal_crds::pod::{CONFIG_DIR, MEDIA_DIR, SECRETS_DIR, SecretFile};
 
 use super::super::Target;
-use crate::{names, number::validate::Validated};
+use crate::{
+    names,
+    number::validate::{Media, Validated},
+};
 
 const CONFIG: &str = "config";
 const SECRETS: &str = "secrets";
 const TOKEN: &str = "token";
+const MEDIA: &str = "media";
 const TOKEN_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// The kubelet renews the token when four fifths of this are over.
 const TOKEN_EXPIRATION_SECONDS: i64 = 3600;
 /// For the owner and the group.
 const READ_ONLY: i32 = 0o440;
 
-pub(super) fn mounts() -> Vec<VolumeMount> {
-    [(CONFIG, CONFIG_DIR), (SECRETS, SECRETS_DIR), (TOKEN, TOKEN_DIR)]
-        .into_iter()
-        .map(|(name, path)| VolumeMount {
-            name: name.to_owned(),
-            mount_path: path.to_owned(),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        })
+pub(super) fn mounts(validated: &Validated) -> Vec<VolumeMount> {
+    let read_only = [(CONFIG, CONFIG_DIR), (SECRETS, SECRETS_DIR), (TOKEN, TOKEN_DIR)];
+    let mounts = read_only.into_iter().map(|(name, path)| mount(name, path, true));
+    mounts
+        .chain(local_media(validated).map(|_| mount(MEDIA, MEDIA_DIR, false)))
         .collect()
 }
 
+fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
+}
+
+/// How much the folder for files may hold, where there is one.
+fn local_media(validated: &Validated) -> Option<&str> {
+    match &validated.media {
+        Some(Media::Local { size_limit }) => Some(size_limit),
+        Some(Media::Bucket(_)) | None => None,
+    }
+}
+
 pub(super) fn volumes(target: &Target, validated: &Validated) -> Vec<Volume> {
-    vec![
+    let media = local_media(validated).map(|size_limit| Volume {
+        name: MEDIA.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            size_limit: Some(Quantity(size_limit.to_owned())),
+            ..EmptyDirVolumeSource::default()
+        }),
+        ..Volume::default()
+    });
+    let mut volumes = vec![
         Volume {
             name: CONFIG.to_owned(),
             config_map: Some(ConfigMapVolumeSource {
@@ -42,7 +69,9 @@ pub(super) fn volumes(target: &Target, validated: &Validated) -> Vec<Volume> {
         },
         projected(SECRETS, validated.secrets.iter().map(secret).collect()),
         projected(TOKEN, token()),
-    ]
+    ];
+    volumes.extend(media);
+    volumes
 }
 
 fn projected(name: &str, sources: Vec<VolumeProjection>) -> Volume {
