@@ -293,11 +293,11 @@ async fn every_bad_message_is_told_what_is_wrong() {
             (400, 131_051),
         ),
         (
-            r#"{"messaging_product":"whatsapp","to":"15550101","type":"image","image":{"id":"1"}}"#,
-            (400, 131_051),
+            r#"{"messaging_product":"whatsapp","to":"15550101","type":"image","image":{"id":"one"}}"#,
+            (400, 131_009),
         ),
         (
-            r#"{"messaging_product":"whatsapp","recipient":"US.13491208655302741918","text":{"body":"hi"}}"#,
+            r#"{"messaging_product":"whatsapp","recipient":"13491208655302741918","text":{"body":"hi"}}"#,
             (400, 131_009),
         ),
         (long.as_str(), (400, 100)),
