@@ -12,7 +12,10 @@ const REMEMBERED: usize = 1024;
 
 /// What was called lately, by app and account.
 #[derive(Default)]
-pub struct Calls(Mutex<HashMap<(Box<str>, Box<str>), (Rate, Bucket)>>);
+pub struct Calls(Mutex<HashMap<Caller, (Rate, Bucket)>>);
+
+/// An app and an account.
+type Caller = (Box<str>, Box<str>);
 
 /// How much of the quota is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
