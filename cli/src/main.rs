@@ -5,6 +5,7 @@
 mod chat;
 mod consumer;
 mod endpoints;
+mod scenario;
 mod state_dir;
 mod status;
 mod terminal;
@@ -32,6 +33,8 @@ enum Command {
     Up(Box<up::Args>),
     /// Chats with a business as a consumer, in the terminal or from a script.
     Chat(Box<chat::Args>),
+    /// Plays scripted consumers against a running `waxseal up`, to test a program that talks to them.
+    Scenario(Box<scenario::Args>),
     /// Shows numbers, queues, sessions and expiry of a running `waxseal up`.
     Status(status::Args),
 }
@@ -48,6 +51,7 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Up(args) => Box::pin(up::run(*args)).await,
         Command::Chat(args) => Box::pin(chat::run(*args)).await.map(|()| ExitCode::SUCCESS),
+        Command::Scenario(args) => Box::pin(scenario::run(*args)).await,
         Command::Status(args) => status::run(&args).await,
     };
     outcome.unwrap_or_else(|error| terminal::fail(&error))

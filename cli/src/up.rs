@@ -17,12 +17,17 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context as _;
 pub(crate) use args::Args;
 use tokio::signal;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use waxseal_content::PhoneNumber;
 use waxseal_crds::DeclaredNumber;
-use waxseal_sidecar::Sidecar;
+use waxseal_sidecar::{Sidecar, faults::Faults};
 use waxseal_telemetry::logs;
 
 use crate::{
     endpoints::Endpoints,
+    scenario::{self, Outage},
     state_dir::StateDir,
     terminal::{self, Style},
 };
@@ -50,6 +55,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // Left behind by a process that was killed.
     Endpoints::remove(state.path()).context("the old endpoints.json cannot be removed")?;
 
+    let scripts = scenario::load(&args.scenario)?;
     let secrets = secrets::LocalSecrets::load_or_create(&state.local_secrets_file())?;
     let numbers = if args.file.is_empty() {
         vec![business::sample(&secrets)]
@@ -64,30 +70,66 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let running = started?;
+    let mut running = started?;
     running.endpoints.write(state.path()).context("endpoints.json cannot be written")?;
     tracing::info!(numbers = numbers.len(), "ready");
     banner::print(&args, &state, &running.endpoints, &numbers);
 
-    let ended = tokio::select! {
-        () = &mut stop => Ok(()),
-        () = running.sidecar.stopped() => Err(anyhow::anyhow!("the sidecar has ended by itself; {} tells why", state.logs().display())),
+    let (mut played, mut outages) = play(&args, &state, &running.endpoints, scripts)?;
+    let ended = loop {
+        let outage = tokio::select! {
+            () = &mut stop => break Ok(ExitCode::SUCCESS),
+            () = running.sidecar.stopped() => {
+                break Err(anyhow::anyhow!("the sidecar has ended by itself; {} tells why", state.logs().display()));
+            }
+            Some(outcome) = played.join_next() => break outcome.context("the scenario broke off").flatten(),
+            Some(outage) = outages.recv() => outage,
+        };
+        tokio::select! {
+            () = &mut stop => break Ok(ExitCode::SUCCESS),
+            back = running.without_relay(&state, outage.time) => drop(outage.over.send(back)),
+        }
     };
+    played.shutdown().await;
     tokio::spawn(second_signal_exits());
     running.stop(&state, args.json).await;
-    ended?;
+    let code = ended?;
     let ephemeral = state.is_ephemeral();
     let path = state.path().display().to_string();
     state
         .close()
         .with_context(|| format!("the temporary directory {path} cannot be removed"))?;
     banner::print_goodbye(args.json, &path, ephemeral);
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
+}
+
+/// Begins to play scenarios, if there are any. What ends first ends everything.
+fn play(
+    args: &Args,
+    state: &StateDir,
+    endpoints: &Endpoints,
+    scripts: scenario::Scripts,
+) -> anyhow::Result<(JoinSet<anyhow::Result<ExitCode>>, mpsc::Receiver<Outage>)> {
+    let (outages, relay_outages) = mpsc::channel(1);
+    let mut played = JoinSet::new();
+    if !args.scenario.is_empty() {
+        let first = endpoints.numbers.first().map(|number| PhoneNumber::parse(&number.phone_number));
+        let theatre = scenario::Theatre {
+            relay: endpoints.relay.clone(),
+            state_dir: state.path().to_owned(),
+            business: first.transpose()?,
+            port: scenario::Port::new(Some(endpoints.admin.clone()), Some(outages))?,
+            json: args.json,
+        };
+        played.spawn(async move { theatre.play(scripts).await });
+    }
+    Ok((played, relay_outages))
 }
 
 /// The parts that run.
 struct Running {
-    relay: waxseal_relay::Running,
+    /// `None` only while a scenario wants it away.
+    relay: Option<waxseal_relay::Running>,
     sidecar: waxseal_sidecar::Running,
     receiver: Option<receiver::Running>,
     endpoints: Endpoints,
@@ -117,6 +159,7 @@ impl Running {
             receiver: receiver.as_ref().map(receiver::Running::url),
             redis: args.redis.as_deref(),
             api_certificate: args.api_certificate()?,
+            faults: (args.allow_faults || !args.scenario.is_empty()).then(Faults::default),
         };
         let (sidecar, targets) = match start_sidecar(args, &config, numbers).await {
             Ok(started) => started,
@@ -134,11 +177,30 @@ impl Running {
         let api = format!("{scheme}://{}", sidecar.api);
         let endpoints = business::endpoints(numbers, targets, api, sidecar.admin, relay_url);
         Ok(Self {
-            relay,
+            relay: Some(relay),
             sidecar,
             receiver,
             endpoints,
         })
+    }
+
+    /// Takes the relay away for a while; it comes back where it was, with what it had.
+    async fn without_relay(&mut self, state: &StateDir, time: Duration) -> anyhow::Result<()> {
+        if let Some(relay) = self.relay.take() {
+            let address = relay.addr();
+            relay.shutdown().await;
+            tokio::time::sleep(time).await;
+            let deadline = Instant::now() + LINK_TIMEOUT;
+            self.relay = loop {
+                match waxseal_relay::Relay::start(waxseal_relay::Config::new(address, state.relay())).await {
+                    Ok(relay) => break Some(relay),
+                    // The port may linger.
+                    Err(_) if Instant::now() < deadline => tokio::time::sleep(LINK_POLL).await,
+                    Err(error) => return Err(anyhow::Error::new(error).context("the relay cannot start again")),
+                }
+            };
+        }
+        Ok(())
     }
 
     /// Sidecar first, so that nothing is sent to a relay that is gone; the receiver last, so that what is under way still arrives.
@@ -147,7 +209,9 @@ impl Running {
             terminal::say("\nStopping: no new messages are accepted, what is under way is finished (Ctrl-C again stops at once).");
         }
         self.sidecar.shutdown(GRACE).await;
-        self.relay.shutdown().await;
+        if let Some(relay) = self.relay {
+            relay.shutdown().await;
+        }
         if let Some(receiver) = self.receiver {
             receiver.stop().await;
         }

@@ -340,6 +340,9 @@ impl<E: Engine> Api<E> {
         let body = body::read(body, self.limits.body_bytes, self.limits.body).await?;
         match send::parse(&parts.headers, &body, edge)? {
             Command::Send { message, input } => {
+                if let Some(code) = engine.number().and_then(|number| number.surface().faults.as_ref()?.of_send()) {
+                    return Err(GraphError::on_purpose(code));
+                }
                 // The request's bytes are not kept while the message becomes durable.
                 drop(body);
                 let head = send::accepted_head(&input, &message.to);

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::tls::Certificate,
     custody::{FileKeeper, Keeper},
+    faults::Faults,
 };
 
 /// A secret text: a token, an app secret, a PIN. Wiped when dropped; has no `Debug`, `Display` or `Serialize`.
@@ -147,6 +148,8 @@ pub struct Surface {
     pub media: Media,
     /// What there is to say about webhooks besides where they go.
     pub webhooks: Webhooks,
+    /// What goes wrong on purpose: for development only; nothing can when absent.
+    pub faults: Option<Faults>,
 }
 
 /// What there is to say about webhooks besides where they go.

@@ -11,6 +11,7 @@
 //! * [`book`]: what the business says of itself through the port, and what must outlive messages.
 //! * `pod`: a number's life in a pod of a cluster: its files, which of its pods owns it, the port that is always open. With `kubernetes`.
 //! * [`media`]: files: kept as ciphertext, handed to the relay, fetched from it. [`egress`]: where links that others name may lead.
+//! * [`faults`]: what goes wrong on purpose, in development only.
 //! * [`limits`]: how much may be sent and asked.
 //! * [`template`]: message templates: registered, checked, filled in.
 //! * [`message`]: where these meet: plain types of what is sent, what comes in, what became of it.
@@ -25,6 +26,7 @@ pub mod conversation;
 pub mod custody;
 pub mod egress;
 mod erase;
+pub mod faults;
 pub mod limits;
 pub mod media;
 pub mod message;

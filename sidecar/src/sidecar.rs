@@ -17,6 +17,7 @@ use crate::{
         admin::{Admin, Check},
     },
     config::Config,
+    faults::Faults,
     metrics::Metrics,
     number::Number,
     serving::{self, Serving},
@@ -180,6 +181,10 @@ impl Admin for Desk {
 
     async fn status(&self) -> serde_json::Value {
         serving::status(&self.numbers).await
+    }
+
+    fn faults(&self) -> Option<&Faults> {
+        self.numbers.iter().find_map(|number| number.surface().faults.as_ref())
     }
 }
 

@@ -20,10 +20,13 @@ use http::exchange;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use waxseal_sidecar::api::admin::{self, Admin, Check};
+use waxseal_sidecar::faults::Faults;
 
 #[derive(Default)]
 struct Desk {
     store: AtomicBool,
+    allowed: AtomicBool,
+    faults: Faults,
 }
 
 impl Admin for Desk {
@@ -51,6 +54,10 @@ impl Admin for Desk {
 
     async fn status(&self) -> serde_json::Value {
         serde_json::json!({"numbers": []})
+    }
+
+    fn faults(&self) -> Option<&Faults> {
+        self.allowed.load(Ordering::SeqCst).then_some(&self.faults)
     }
 }
 
@@ -92,6 +99,25 @@ async fn probes_metrics_and_status() {
     );
     assert_eq!(get("/status").await.json(), serde_json::json!({"numbers": []}));
     assert_eq!(get("/other").await.status, 404);
+    assert_eq!(get("/faults").await.status, 404, "nobody allowed them");
+    desk.allowed.store(true, Ordering::SeqCst);
+    let add = async |rules: &str| {
+        let length = rules.len();
+        let head = format!(
+            "POST /faults HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        exchange(address, format!("{head}{rules}").as_bytes()).await
+    };
+    assert_eq!(add(r#"[{"api":130429,"times":2}]"#).await.status, 200);
+    let refused = add(r#"[{"api":7}]"#).await;
+    assert_eq!(
+        (refused.status, refused.body.as_str()),
+        (400, "api is one of 130429, 131000, 131016, 131056 and 131057\n")
+    );
+    assert_eq!(add(r#"[{"nonsense":7}]"#).await.status, 422);
+    assert_eq!(get("/faults").await.json(), serde_json::json!([{"api": 130_429, "times": 2}]));
+    let cleared = exchange(address, b"DELETE /faults HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((cleared.status, cleared.body.as_str()), (200, "[]"));
     assert_eq!(get("/openapi.json").await.json()["openapi"], "3.1.0");
     let page = get("/docs").await;
     assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));

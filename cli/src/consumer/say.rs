@@ -85,7 +85,7 @@ pub(crate) enum Pick {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Fields {
     pub(crate) r#type: Option<String>,
-    pub(crate) text: Option<String>,
+    text: Option<String>,
     file: Option<PathBuf>,
     caption: Option<Caption>,
     filename: Option<String>,
@@ -124,6 +124,14 @@ pub(crate) const TYPES: &str = "text, image, video, audio, voice, document, stic
      button_reply, list_reply, button, edit, revoke or request_welcome";
 
 impl Fields {
+    /// A plain text.
+    pub(crate) fn text(text: String) -> Self {
+        Self {
+            text: Some(text),
+            ..Self::default()
+        }
+    }
+
     /// What the members mean.
     ///
     /// # Errors
@@ -276,7 +284,7 @@ impl Fields {
         }
     }
 
-    pub(crate) fn message_id(&mut self) -> Result<Option<MessageId>, String> {
+    fn message_id(&mut self) -> Result<Option<MessageId>, String> {
         match self.message_id.take() {
             None => Ok(None),
             Some(id) => match parse_id(&id) {

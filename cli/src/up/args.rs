@@ -26,6 +26,8 @@ Examples:
       Message state in a Redis, which must run with maxmemory-policy noeviction.
   waxseal up --tls-certificate cert.pem --tls-key key.pem
       The API over HTTPS, for clients that speak nothing else.
+  waxseal up --ephemeral --scenario docs/samples/scenarios/conversation.yaml
+      Scripted consumers play; the exit code says whether all went as expected.
   waxseal up --ephemeral --listen 127.0.0.1:0
       For a test: a free port, and nothing stays. With --json the addresses come as one JSON object on standard output.
 
@@ -84,6 +86,16 @@ pub(crate) struct Args {
     /// What is in a Redis (--redis) stays there until it expires.
     #[arg(long)]
     pub(crate) ephemeral: bool,
+
+    /// Play these scripted consumers once everything runs, then stop; the exit code says whether all went as expected.
+    ///
+    /// See `waxseal scenario --help`. Allows faults.
+    #[arg(long, value_name = "YAML")]
+    pub(crate) scenario: Vec<PathBuf>,
+
+    /// For development: let `waxseal scenario` make sends fail and events be lost on purpose, through /faults of the admin port.
+    #[arg(long)]
+    pub(crate) allow_faults: bool,
 
     /// One JSON object a line on standard output, for scripts: ready, every event, stopped.
     #[arg(long)]

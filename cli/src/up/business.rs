@@ -14,6 +14,7 @@ use waxseal_protocol::Tls;
 use waxseal_sidecar::{
     api::tls::Certificate,
     config::{self, CustodyLocation, Secret},
+    faults::Faults,
 };
 use waxseal_store::Durability;
 use zeroize::Zeroizing;
@@ -84,6 +85,8 @@ pub(super) struct Wiring<'a> {
     pub(super) redis: Option<&'a str>,
     /// What the HTTP API shows, if it speaks HTTPS.
     pub(super) api_certificate: Option<Certificate>,
+    /// What goes wrong on purpose, if that is allowed.
+    pub(super) faults: Option<Faults>,
 }
 
 impl Wiring<'_> {
@@ -178,6 +181,7 @@ impl Wiring<'_> {
                     },
                     ..config::Media::default()
                 },
+                faults: self.faults.clone(),
                 ..config::Surface::default()
             },
         })
@@ -278,6 +282,7 @@ mod tests {
             receiver,
             redis: None,
             api_certificate: None,
+            faults: None,
         };
         let mut number = sample(&secrets);
         let id = number.phone_number_id.clone();

@@ -1,4 +1,5 @@
-//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`; `/openapi.json` and `/docs`, which describe the API port.
+//! The admin port: `/livez`, `/readyz`, `/metrics`, `/status`; `/openapi.json` and `/docs`, which describe the API port; in development
+//! `/faults`.
 //!
 //! Purpose: what probes, Prometheus and `waxseal status` read. What they learn is handed in by the caller as an [`Admin`]; nothing here
 //! knows a number or a store. Must never answer with consumer data: implementations hand in counts and states only.
@@ -16,9 +17,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::openapi;
+use crate::faults::{Faults, Rule};
 
 /// The page of `/docs` reads the document and loads nothing else.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:";
+
+const NO_FAULTS: &str = "faults on purpose are not allowed here; `waxseal up --allow-faults` allows them\n";
 
 /// One named condition of readiness.
 pub struct Check {
@@ -38,6 +42,11 @@ pub trait Admin: Send + Sync + 'static {
 
     /// JSON for `waxseal status`.
     fn status(&self) -> impl Future<Output = serde_json::Value> + Send;
+
+    /// What goes wrong on purpose, where that is allowed.
+    fn faults(&self) -> Option<&Faults> {
+        None
+    }
 }
 
 /// The routes.
@@ -55,6 +64,7 @@ pub fn router<A: Admin>(admin: Arc<A>) -> Router {
             "/docs",
             get(async || ([(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(openapi::page()))),
         )
+        .route("/faults", get(list_faults::<A>).post(add_faults::<A>).delete(clear_faults::<A>))
         .with_state(admin)
 }
 
@@ -89,6 +99,29 @@ async fn readyz<A: Admin>(State(admin): State<Arc<A>>, RawQuery(query): RawQuery
 async fn metrics<A: Admin>(State(admin): State<Arc<A>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], admin.metrics()).into_response()
+}
+
+/// The faults there are; 404 where none are allowed.
+async fn list_faults<A: Admin>(State(admin): State<Arc<A>>) -> Response {
+    match admin.faults() {
+        Some(faults) => axum::Json(faults.list()).into_response(),
+        None => (StatusCode::NOT_FOUND, NO_FAULTS).into_response(),
+    }
+}
+
+async fn add_faults<A: Admin>(State(admin): State<Arc<A>>, axum::Json(rules): axum::Json<Vec<Rule>>) -> Response {
+    match admin.faults().map(|faults| faults.add(rules)) {
+        Some(Ok(())) => list_faults(State(admin)).await,
+        Some(Err(invalid)) => (StatusCode::BAD_REQUEST, format!("{invalid}\n")).into_response(),
+        None => (StatusCode::NOT_FOUND, NO_FAULTS).into_response(),
+    }
+}
+
+async fn clear_faults<A: Admin>(State(admin): State<Arc<A>>) -> Response {
+    if let Some(faults) = admin.faults() {
+        faults.clear();
+    }
+    list_faults(State(admin)).await
 }
 
 async fn status<A: Admin>(State(admin): State<Arc<A>>) -> Response {

@@ -188,6 +188,24 @@ impl GraphError {
         error
     }
 
+    /// What [`crate::faults`] asks for.
+    pub(super) fn on_purpose(code: u32) -> Self {
+        let (status, title) = match code {
+            130_429 => (StatusCode::BAD_REQUEST, "(#130429) Rate limit hit"),
+            131_016 => (StatusCode::SERVICE_UNAVAILABLE, "(#131016) Service unavailable"),
+            131_056 => (
+                StatusCode::BAD_REQUEST,
+                "(#131056) (Business Account, Consumer Account) pair rate limit hit",
+            ),
+            131_057 => (StatusCode::INTERNAL_SERVER_ERROR, "(#131057) Account in maintenance mode"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "(#131000) Something went wrong"),
+        };
+        let mut error = Self::new(status, code, title).details("A fault on purpose: the development mode was told to answer so.");
+        error.transient = true;
+        error.retry_after_s = Some(1);
+        error
+    }
+
     /// 130429 or 131056: a limit of messages, and when to try again.
     fn limited(limit: limits::Refused) -> Self {
         let mut error = match limit {

@@ -15,6 +15,7 @@ use waxseal_store::EntryId;
 use crate::{
     config::{self, Secret},
     conversation::lane::{Event, Post, Poster},
+    faults::Faults,
     webhook::{
         deliver::{Endpoint, Failure, InvalidEndpoint, Outcome, Reach},
         handshake,
@@ -81,6 +82,7 @@ pub(super) struct Hooks {
     /// Counts changes of the table.
     changes: watch::Sender<u64>,
     tried: Arc<Mutex<LruCache<[u8; 16], Tried>>>,
+    faults: Option<Faults>,
 }
 
 /// A webhook that was declared: it is verified at every start.
@@ -142,6 +144,7 @@ impl Hooks {
             table: RwLock::new(table),
             changes: watch::Sender::new(0),
             tried: Arc::new(Mutex::new(LruCache::unbounded())),
+            faults: config.surface.faults.clone(),
         }))
     }
 
@@ -259,11 +262,17 @@ impl Poster for Hooks {
             tokio::spawn(async move { lane.send(Event::Posted(entry, ended)).await });
             return;
         };
+        let fault = self.faults.as_ref().and_then(Faults::of_delivery);
         tokio::spawn(async move {
-            let outcome = target
-                .endpoint
-                .attempt(EventId::new(post.event_id), post.body, SystemTime::now())
-                .await;
+            let outcome = match fault {
+                Some(outcome) => outcome,
+                None => {
+                    target
+                        .endpoint
+                        .attempt(EventId::new(post.event_id), post.body, SystemTime::now())
+                        .await
+                }
+            };
             note(&target.state, outcome.into(), SystemTime::now());
             remember(&tried, post.event_id, outcome);
             let _ = lane.send(Event::Posted(entry, outcome.into())).await;

@@ -1,5 +1,6 @@
 //! The handle. Every call is a request to the actor that owns the state.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +111,22 @@ impl Consumer {
             events: Arc::new(Mutex::new(events)),
             task: Arc::new(Mutex::new(Some(task))),
         })
+    }
+
+    /// Forgets everything about a number, so that it is opened with a new identity, as after a re-installation. It must not be open.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::Io`].
+    pub fn forget(state_dir: &Path, number: &PhoneNumber) -> Result<(), Error> {
+        let directory = directory(state_dir, number);
+        if !directory.exists() {
+            return Ok(());
+        }
+        // Nobody else may have it open.
+        drop(Store::open(&directory)?);
+        Store::remove(&directory)?;
+        Spool::within(&directory)?.sweep(&HashSet::new());
+        Ok(())
     }
 
     /// Our number.

@@ -81,6 +81,12 @@ impl Store {
         Ok(Self(Backend::Disk(Arc::new(database))))
     }
 
+    /// Removes the state in a directory; nothing else that is there.
+    pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
+        let path = directory.join(FILE);
+        std::fs::remove_file(&path).map_err(|source| Error::io(&path, source))
+    }
+
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>, Error> {
         match &self.0 {
             Backend::Memory(map) => Ok(lock(map).get(key).cloned()),

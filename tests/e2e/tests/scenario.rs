@@ -1,0 +1,224 @@
+//! Scripted consumers against a real `waxseal up`, with a business that answers, and with faults on purpose.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use waxseal_e2e::{Kind, PATIENCE, World, numbers};
+use waxseal_harness::{business::text_to, program, up};
+
+fn samples() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/samples/scenarios")
+}
+
+fn with_faults(options: up::Options) -> up::Options {
+    up::Options {
+        args: vec!["--allow-faults".to_owned()],
+        ..options
+    }
+}
+
+/// Plays a scenario of its own against a world.
+async fn play(world: &World, scenario: &str) -> Result<(bool, Vec<Value>)> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("scenario.yaml");
+    std::fs::write(&file, scenario)?;
+    let (file, state_dir) = (file.display().to_string(), world.up.state_dir().display().to_string());
+    let output = program::run(&["scenario", &file, "--state-dir", &state_dir, "--json"], PATIENCE).await?;
+    let lines = String::from_utf8(output.stdout)?;
+    let events: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let done = events
+        .last()
+        .with_context(|| format!("it says nothing: {}", String::from_utf8_lossy(&output.stderr)))?;
+    ensure!(done["type"] == "scenario_done" && done["ok"] == output.status.success(), "{done}");
+    Ok((output.status.success(), events))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consumers_play_against_a_business_that_answers() -> Result<()> {
+    let world = World::start().await?;
+    let (ann, ben) = (numbers::consumer(), numbers::consumer());
+    let scenario = format!(
+        r#"
+name: Both ways
+within: 60s
+consumers:
+  - number: "{ann}"
+    name: Ann
+    reads: never
+    steps:
+      - send: Hello
+      - expect: {{reaction: "👍"}}
+      - expect: {{matches: "^Welcome, \\w+!$"}}
+      - expect_nothing: 200ms
+      - read
+  - number: "{ben}"
+    steps:
+      - repeat:
+          times: 3
+          steps: [send: Knock]
+      - expect: {{status: read}}
+"#
+    );
+    let business = async {
+        let hello = world.receiver.wait_for_messages(&ann, 1, PATIENCE).await?.remove(0);
+        world.business.react(&ann, &hello.id, "👍").await?;
+        let welcome = world.business.post(&text_to(&ann, "Welcome, Ann!")).await?.wamid()?;
+        let knocks = world.receiver.wait_for_messages(&ben, 3, PATIENCE).await?;
+        ensure!(knocks.iter().all(|knock| knock.text == "Knock"));
+        world.business.mark_read(&knocks[2].id, false).await?;
+        let statuses = world.receiver.wait_for_status(&welcome, "read", PATIENCE).await?;
+        ensure!(statuses == ["sent", "delivered", "read"], "{statuses:?}");
+        Ok(())
+    };
+    let (played, answered) = tokio::join!(play(&world, &scenario), business);
+    answered?;
+    let (well, events) = played?;
+    ensure!(well, "{events:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_come_is_told_with_its_line() -> Result<()> {
+    let world = World::start().await?;
+    let consumer = numbers::consumer();
+    let scenario = format!(
+        "consumers:\n  - number: \"{consumer}\"\n    steps:\n      - send: x\n      - expect: {{contains: y, within: 300ms}}\n      - send: z\n"
+    );
+    let (well, events) = play(&world, &scenario).await?;
+    let failure = &events.last().context("no end")?["failures"][0];
+    ensure!(!well && failure["line"] == 5, "{failure}");
+    let text = failure["message"].as_str().unwrap_or_default();
+    ensure!(
+        text.starts_with("expected a message that contains \"y\" within 300ms; nothing came"),
+        "{text}"
+    );
+
+    // Faults are only where they were allowed.
+    let fault = format!("faults: [{{webhook: 500}}]\nconsumers: [{{number: \"{consumer}\", steps: []}}]\n");
+    let refused = play(&world, &fault).await.err().context("faults were taken")?;
+    ensure!(format!("{refused:#}").contains("--allow-faults"), "{refused:#}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_strike_and_nothing_is_lost() -> Result<()> {
+    let world = World::with(with_faults).await?;
+    let consumer = numbers::consumer();
+    let faults = format!("{}/faults", world.up.endpoints().admin);
+    let client = waxseal_harness::business::http_client()?;
+    let rules = json!([{"api": 130_429, "times": 1}, {"api": 131_056, "times": 1}]);
+    ensure!(client.post(&faults).json(&rules).send().await?.status().is_success());
+
+    let scenario = format!(
+        r#"
+name: Trouble
+within: 60s
+faults:
+  - {{webhook: 500, times: 1}}
+  - {{webhook: timeout, times: 1}}
+consumers:
+  - number: "{consumer}"
+    steps:
+      - send: in spite of it
+      - expect: {{status: delivered}}
+      - damage_next
+      - send: damaged
+      - expect: {{status: delivered}}
+      - garbage: 2
+      - offline
+      - send: from the tunnel
+      - online
+      - new_identity
+      - send: from a new phone
+      - expect: {{status: delivered}}
+      - expect: after all
+"#
+    );
+    let business = async {
+        let arrived = world.receiver.wait_for_messages(&consumer, 3, PATIENCE).await?;
+        let texts: Vec<&str> = arrived.iter().map(|message| message.text.as_str()).collect();
+        ensure!(texts[..2] == ["in spite of it", "damaged"], "{texts:?}");
+        ensure!(
+            texts[2..]
+                .iter()
+                .any(|text| *text == "from a new phone" || *text == "from the tunnel"),
+            "{texts:?}"
+        );
+        let mut codes = Vec::new();
+        for _ in 0..2 {
+            codes.push(world.business.post(&text_to(&consumer, "after all")).await?.code());
+        }
+        ensure!(codes == [Some(130_429), Some(131_056)], "{codes:?}");
+        world.business.send_text(&consumer, "after all").await?;
+        Ok(())
+    };
+    let (played, answered) = tokio::join!(play(&world, &scenario), business);
+    answered?;
+    let (well, events) = played?;
+    ensure!(well, "{events:?}");
+    // The faults went with the scenario.
+    let left: Value = client.get(&faults).send().await?.json().await?;
+    ensure!(left == json!([]), "{left}");
+    world.check_events()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_samples_play() -> Result<()> {
+    for name in ["conversation.yaml", "trouble.yaml"] {
+        let file = samples().join(name).display().to_string();
+        let args = ["up", "--ephemeral", "--listen", "127.0.0.1:0", "--json", "--scenario", &file];
+        let output = program::run(&args, PATIENCE + Duration::from_secs(60)).await?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(
+            output.status.success(),
+            "{name}: {said}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        ensure!(
+            said.contains(r#""type":"scenario_done""#) && said.contains(r#""type":"stopped""#),
+            "{name}: {said}"
+        );
+    }
+    Ok(())
+}
+
+/// What consumers send besides text arrives as the Cloud API tells it, and files go both ways through a real relay.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_a_consumer_can_say_arrives() -> Result<()> {
+    let world = World::start().await?;
+    let (consumer, mut chat) = world.online().await?;
+    let objects = [
+        json!({"type": "location", "latitude": 52.5, "longitude": 13.4, "name": "Shop"}),
+        json!({"type": "contacts", "name": "Ann Lee", "phone": "+15550199"}),
+        json!({"type": "document", "file": samples().join("parcel.png"), "caption": "this"}),
+        json!({"type": "button_reply", "id": "yes", "title": "Yes"}),
+        json!({"type": "button", "text": "Stop", "payload": "STOP"}),
+        json!({"type": "request_welcome"}),
+    ];
+    for object in &objects {
+        chat.sent(object, PATIENCE).await?;
+    }
+    let text = chat.sent(&json!({"text": "helo"}), PATIENCE).await?;
+    chat.sent(&json!({"type": "edit", "text": "hello", "message_id": text}), PATIENCE)
+        .await?;
+    chat.sent(&json!({"type": "revoke", "message_id": text}), PATIENCE).await?;
+    let kinds = [
+        "location",
+        "contacts",
+        "document",
+        "interactive",
+        "button",
+        "request_welcome",
+        "text",
+        "edit",
+        "revoke",
+    ];
+    let arrived = world.receiver.wait_for_messages(consumer.number(), kinds.len(), PATIENCE).await?;
+    let came: Vec<&str> = arrived.iter().map(|message| message.kind.as_str()).collect();
+    ensure!(came == kinds, "{came:?}");
+    chat.wait_for_kind(&Kind::Delivered, PATIENCE).await?;
+    world.check_events()?;
+    Ok(())
+}
