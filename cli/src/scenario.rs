@@ -157,6 +157,7 @@ impl Theatre {
             .max()
             .unwrap_or(0);
         let report = Report::new(self.json, width);
+        self.port.add(&script.faults).await?;
         let steps = script.roles.iter().map(|role| document::count(&role.steps)).sum();
         report.started(&script.name, script.roles.len(), steps);
         let stage = Arc::new(Stage {
@@ -167,7 +168,6 @@ impl Theatre {
             report,
         });
         let makes_faults = !script.faults.is_empty() || script.roles.iter().any(|role| has_faults(&role.steps));
-        self.port.add(&script.faults).await?;
         let outcomes = perform(&stage, &script).await;
         if makes_faults {
             // Those of one scenario are not those of the next.

@@ -201,7 +201,7 @@ impl Player {
             }
             Act::Fault(rule) => {
                 self.meanwhile(|stage| async move { stage.port.add(std::slice::from_ref(rule)).await })
-                    .await?
+                    .await?;
             }
             Act::NoFaults => self.meanwhile(|stage| async move { stage.port.clear().await }).await?,
             Act::RelayOutage(time) => self.meanwhile(|stage| async move { stage.port.outage(*time).await }).await?,
