@@ -36,6 +36,8 @@ impl Reader<'_> {
                 ..Media::default()
             },
             webhooks: webhooks?,
+            // Never in a pod.
+            faults: None,
         })
     }
 
