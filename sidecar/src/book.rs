@@ -197,13 +197,13 @@ fn check_name(name: &str) -> Result<(), Error> {
 fn parse<T: DeserializeOwned>(name: &str, page: &[u8]) -> Option<T> {
     // The reader's own words may repeat the document.
     serde_json::from_slice(page)
-        .map_err(|error| {
+        .inspect_err(|error| {
             tracing::error!(
                 name,
                 line = error.line(),
                 column = error.column(),
                 "a document of the book cannot be read"
-            )
+            );
         })
         .ok()
 }

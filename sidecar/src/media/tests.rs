@@ -240,6 +240,8 @@ fn shared(retention: Duration, now: SystemTime) -> Shared {
         urls: Urls::new(None, None, ID, Duration::from_secs(300)),
         subscriptions: RwLock::default(),
         sent: SentTimes::default(),
+        conduct: crate::conversation::Conduct::default(),
+        blocks: Arc::default(),
         metrics: Metrics::register(&mut Registry::default()),
     }
 }

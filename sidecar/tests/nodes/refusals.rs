@@ -91,7 +91,6 @@ async fn bad_input_is_refused_without_repeating_it() {
             json!({"prefilled_message": "x", "code": secret}),
             131_009,
         ),
-        ("GET", format!("/message_qrdls/{secret}"), json!({}), 131_009),
         ("GET", "/message_qrdls?limit=none".to_owned(), json!({}), 100),
         ("DELETE", "/message_qrdls".to_owned(), json!({}), 131_008),
         ("POST", "/block_users".to_owned(), json!({}), 131_008),

@@ -132,8 +132,8 @@ pub(in crate::api) fn conversation(number: &Number) -> Value {
 
 async fn set_conversation(number: &Number, said: &Arguments) -> Result<Response, GraphError> {
     let welcome = said.flag("enable_welcome_message")?;
-    let prompts = said.list("prompts")?.map(prompts).transpose()?;
-    let commands = said.list("commands")?.map(commands).transpose()?;
+    let prompts = said.list("prompts")?.as_deref().map(prompts).transpose()?;
+    let commands = said.list("commands")?.as_deref().map(commands).transpose()?;
     if welcome.is_none() && prompts.is_none() && commands.is_none() {
         return Err(GraphError::missing(
             "One of enable_welcome_message, prompts and commands is required.",
@@ -149,7 +149,7 @@ async fn set_conversation(number: &Number, said: &Arguments) -> Result<Response,
     Ok(success())
 }
 
-fn prompts(list: Vec<Value>) -> Result<Vec<String>, GraphError> {
+fn prompts(list: &[Value]) -> Result<Vec<String>, GraphError> {
     if list.len() > 4 {
         return Err(GraphError::invalid("prompts must have at most 4 elements."));
     }
@@ -161,7 +161,7 @@ fn prompts(list: Vec<Value>) -> Result<Vec<String>, GraphError> {
         .collect()
 }
 
-fn commands(list: Vec<Value>) -> Result<Vec<Command>, GraphError> {
+fn commands(list: &[Value]) -> Result<Vec<Command>, GraphError> {
     if list.len() > 30 {
         return Err(GraphError::invalid("commands must have at most 30 elements."));
     }
@@ -325,17 +325,17 @@ mod tests {
 
     #[test]
     fn prompts_and_commands_have_bounds() {
-        assert_eq!(prompts(vec![json!(" Hello ")]).unwrap(), ["Hello"]);
+        assert_eq!(prompts(&[json!(" Hello ")]).unwrap(), ["Hello"]);
         for wrong in [
             vec![json!("")],
             vec![json!("x".repeat(81))],
             vec![json!(1)],
             vec![json!("a"), json!("b"), json!("c"), json!("d"), json!("e")],
         ] {
-            assert_eq!(prompts(wrong).unwrap_err().code, 100);
+            assert_eq!(prompts(&wrong).unwrap_err().code, 100);
         }
         let command = |name: &str, description: &str| json!({"command_name": name, "command_description": description});
-        let read = commands(vec![command("/help", "Shows help")]).unwrap();
+        let read = commands(&[command("/help", "Shows help")]).unwrap();
         assert_eq!(read[0].command_name, "help");
         for wrong in [
             vec![json!("help")],
@@ -344,7 +344,7 @@ mod tests {
             vec![command("x", &"x".repeat(257))],
             vec![command("x", "y"); 31],
         ] {
-            assert_eq!(commands(wrong).unwrap_err().code, 100);
+            assert_eq!(commands(&wrong).unwrap_err().code, 100);
         }
     }
 

@@ -58,10 +58,11 @@ pub(in crate::api) fn page<T>(
 
 /// The answer with this page.
 pub(in crate::api) fn answer(data: Vec<Value>, paging: Value) -> Value {
-    match paging.as_object().is_some_and(|paging| !paging.is_empty()) {
-        true => json!({"data": data, "paging": paging}),
-        false => json!({"data": data}),
+    let mut answer = serde_json::Map::from_iter([("data".to_owned(), Value::Array(data))]);
+    if paging.as_object().is_some_and(|paging| !paging.is_empty()) {
+        answer.insert("paging".to_owned(), paging);
     }
+    Value::Object(answer)
 }
 
 fn cursor(call: &Call<'_>, name: &str) -> Result<Option<String>, GraphError> {
