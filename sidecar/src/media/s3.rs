@@ -51,3 +51,6 @@ pub(super) fn open(bucket: &Bucket) -> Result<AmazonS3, Error> {
     }
     builder.build().map_err(|error| Error::Configuration(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;
