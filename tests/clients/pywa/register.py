@@ -1,4 +1,4 @@
-"""Sets the address of the app for a receiver that does not do so itself."""
+"""Sets the address of the number for a receiver that does not do so itself."""
 
 from common import FACTS, check, client
 
@@ -6,13 +6,10 @@ wa = client()
 
 
 def register():
-    token = wa.api.get_app_access_token(int(FACTS["app_id"]), FACTS["app_secret"])["access_token"]
-    return wa.api.set_app_callback_url(
-        app_id=int(FACTS["app_id"]),
-        access_token=token,
-        callback_url=f"http://127.0.0.1:{FACTS['port']}/",
+    return wa.api.set_phone_alternate_callback_url(
+        phone_id=FACTS["phone_id"],
+        override_callback_uri=f"http://127.0.0.1:{FACTS['port']}/",
         verify_token=FACTS["verify_token"],
-        fields=("messages",),
     )
 
 

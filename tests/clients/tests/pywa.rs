@@ -68,6 +68,91 @@ async fn kinds() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn media() -> Result<()> {
+    contained!();
+    let play = Play::start().await?;
+    run(
+        &play,
+        "media.py",
+        &[
+            "upload of bytes",
+            "upload of a file",
+            "upload of a stream",
+            "upload of image/jpeg",
+            "upload of image/webp",
+            "upload of audio/ogg",
+            "upload of audio/mpeg",
+            "upload of audio/mp4",
+            "upload of audio/amr",
+            "upload of video/mp4",
+            "upload of application/pdf",
+            "a type of its own",
+            "bytes that are something else",
+            "lookup",
+            "fetched as bytes",
+            "fetched into a file",
+            "fetched in pieces",
+            "image by its id",
+            "image of bytes",
+            "image by its link",
+            "image that replies",
+            "document",
+            "video",
+            "audio",
+            "voice",
+            "sticker",
+            "buttons under an image",
+            "an id of nothing",
+            "deleted",
+            "lookup after that",
+        ],
+    )
+    .await?;
+    play.arrived(&["media"; 9], 1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn account() -> Result<()> {
+    contained!();
+    let play = Play::start().await?;
+    run(
+        &play,
+        "account.py",
+        &[
+            "number",
+            "numbers of the account",
+            "account",
+            "profile is written",
+            "profile is read",
+            "profile is emptied",
+            "profile without it",
+            "an about text that is too long",
+            "commerce settings are written",
+            "commerce settings are read",
+            "automation is written",
+            "automation is read",
+            "settings are read",
+            "settings are written",
+            "settings are kept",
+            "code",
+            "code with a drawing",
+            "code is read",
+            "codes are read",
+            "code is changed",
+            "code is deleted",
+            "code is gone",
+            "blocked",
+            "blocked users",
+            "unblocked",
+            "no blocked users",
+            "token of the app",
+            "token of the app with another secret",
+        ],
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn templates() -> Result<()> {
     contained!();
     let play = Play::start().await?;

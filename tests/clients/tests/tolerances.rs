@@ -154,6 +154,192 @@ async fn messages() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn uploads() -> Result<()> {
+    let (world, _chat) = World::start().await?;
+    let id = &world.number.phone_number_id;
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\x10P0\0\0\0s\0A\xda\xe5\xcf\xbb\0\0\0\0IEND\xaeB`\x82";
+    let file = |kind: &str| {
+        [
+            format!("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"żółć.png\"\r\n{kind}\r\n").as_bytes(),
+            png,
+            b"\r\n",
+        ]
+        .concat()
+    };
+    let member =
+        |name: &str, value: &str| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes();
+    let typed = "Content-Type: image/png\r\n";
+    let end = b"--b--\r\n".to_vec();
+    let product = member("messaging_product", "whatsapp");
+    let kind = "multipart/form-data; boundary=b";
+    let form = |path: String, parts: Vec<Vec<u8>>| Request::new("POST", &path, &world.number).body(kind, parts.concat());
+    let mut chunked = form(format!("/v24.0/{id}/media"), vec![product.clone(), file(typed), end.clone()]);
+    chunked.chunked = true;
+    let rows = [
+        (
+            "file first",
+            form(
+                format!("/v24.0/{id}/media"),
+                vec![file(typed), product.clone(), member("type", "image/png"), end.clone()],
+            ),
+        ),
+        (
+            "file last",
+            form(
+                format!("/v24.0/{id}/media"),
+                vec![product.clone(), member("type", "image/png"), file(typed), end.clone()],
+            ),
+        ),
+        (
+            "no type but that of the part",
+            form(format!("/v24.0/{id}/media"), vec![product.clone(), file(typed), end.clone()]),
+        ),
+        (
+            "a part without a type",
+            form(
+                format!("/v24.0/{id}/media"),
+                vec![product.clone(), member("type", "image/png"), file(""), end.clone()],
+            ),
+        ),
+        (
+            "the product in the query",
+            form(
+                format!("/v24.0/{id}/media?messaging_product=whatsapp"),
+                vec![file(typed), end.clone()],
+            ),
+        ),
+        ("chunked", chunked),
+        (
+            "no version",
+            form(format!("/{id}/media"), vec![product.clone(), file(typed), end.clone()]),
+        ),
+        ("a boundary in quotes", {
+            let mut request = form(format!("/v24.0/{id}/media"), vec![product.clone(), file(typed), end.clone()]);
+            "Content-Type: multipart/form-data; boundary=\"b\"\r\n".clone_into(&mut request.headers);
+            request
+        }),
+    ];
+    for (what, request) in rows {
+        let has_id = |answer: &Answer| {
+            answer.status == 200
+                && answer.json["id"]
+                    .as_str()
+                    .is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let answer = world.expect(what, &request, has_id).await?;
+        let media = answer.json["id"].as_str().unwrap_or_default().to_owned();
+        for target in [format!("/v24.0/{media}"), format!("/v24.0/{media}/?phone_number_id={id}")] {
+            let found = |answer: &Answer| answer.status == 200 && answer.json["mime_type"] == "image/png";
+            world.expect(what, &Request::new("GET", &target, &world.number), found).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arguments_wherever_they_are_written() -> Result<()> {
+    let (world, chat) = World::start().await?;
+    let (id, waba) = (&world.number.phone_number_id, &world.number.business_account_id);
+    let request = |method: &str, target: String| Request::new(method, &target, &world.number);
+    let is_code = |answer: &Answer| answer.status == 200 && answer.json["code"].as_str().is_some_and(|code| code.len() == 14);
+    // whatsapp-api-js and pywa write these into the query.
+    let made = world
+        .expect(
+            "a code in the query",
+            &request(
+                "POST",
+                format!("/v24.0/{id}/message_qrdls?generate_qr_image=png&prefilled_message=Hello%20there"),
+            ),
+            is_code,
+        )
+        .await?;
+    ensure!(made.json["prefilled_message"] == "Hello there", "{}", made.json);
+    let code = made.json["code"].as_str().unwrap_or_default().to_owned();
+    world
+        .expect(
+            "a change in the query",
+            &request("POST", format!("/v24.0/{id}/message_qrdls/{code}?prefilled_message=now")),
+            |answer| answer.status == 200,
+        )
+        .await?;
+    world
+        .expect(
+            "a list with a trailing slash",
+            &request("GET", format!("/v24.0/{id}/message_qrdls/")),
+            |answer| answer.json["data"].as_array().is_some_and(|codes| codes.len() == 1),
+        )
+        .await?;
+    // DELETE with a body; without a version.
+    let mut chat = chat;
+    chat.say("hello")?;
+    let users = json!({"messaging_product": "whatsapp", "block_users": [{"user": world.to, "user_id": null}]}).to_string();
+    for (method, list) in [("POST", "added_users"), ("DELETE", "removed_users")] {
+        let has_user = |answer: &Answer| answer.json["block_users"][list].as_array().is_some_and(|users| users.len() == 1);
+        let block = request(method, format!("/{id}/block_users")).json(users.clone());
+        let end = std::time::Instant::now() + PATIENCE;
+        // Whether the consumer has written is known once that has arrived.
+        while !has_user(&block.send(&world.up).await?) && std::time::Instant::now() < end {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        if method == "DELETE" {
+            continue;
+        }
+        world.expect("blocked", &block, |answer| answer.status == 200).await?;
+    }
+    world
+        .expect("nobody is blocked", &request("GET", format!("/v24.0/{id}/block_users")), |answer| {
+            answer.json["data"].as_array().is_some_and(Vec::is_empty)
+        })
+        .await?;
+    // null members, a trailing slash on the node, an empty body.
+    let storage =
+        json!({"user_identity_change": {"enable_identity_key_check": true}, "storage_configuration": null, "calling": null}).to_string();
+    world
+        .expect(
+            "null members",
+            &request("POST", format!("/v24.0/{id}/settings")).json(storage),
+            succeeded,
+        )
+        .await?;
+    let pin = json!({"pin": "135790"}).to_string();
+    world
+        .expect(
+            "a PIN at the node with a slash",
+            &request("POST", format!("/v24.0/{id}/")).json(pin),
+            succeeded,
+        )
+        .await?;
+    world
+        .expect(
+            "an empty body",
+            &request("POST", format!("/v24.0/{waba}/subscribed_apps")),
+            succeeded,
+        )
+        .await?;
+    // Forms and queries for codes.
+    let form = "application/x-www-form-urlencoded";
+    world
+        .expect(
+            "a form",
+            &request("POST", format!("/v24.0/{id}/request_code")).body(form, "code_method=SMS&language=en_US"),
+            |answer| answer.status == 200 || answer.code() == Some(136_024),
+        )
+        .await?;
+    // Numbers and flags as texts.
+    let commerce = json!({"is_catalog_visible": "true", "is_cart_enabled": "false"}).to_string();
+    world
+        .expect(
+            "flags as texts",
+            &request("POST", format!("/v24.0/{id}/whatsapp_commerce_settings")).json(commerce),
+            succeeded,
+        )
+        .await?;
+    let target = format!("/v24.0/{id}/whatsapp_commerce_settings?is_catalog_visible=false&is_cart_enabled=true");
+    world.expect("flags in the query", &request("POST", target), succeeded).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn templates_in_capitals_and_not() -> Result<()> {
     let (world, chat) = World::start().await?;
     let waba = &world.number.business_account_id;

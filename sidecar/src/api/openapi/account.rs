@@ -25,6 +25,19 @@ pub(super) fn operations() -> Vec<Operation> {
             page(&of("PhoneNumber")),
             [("numbers", json!({"data": [{"id": "106540352242922"}]}))],
         ),
+        Operation::post(
+            "/{account_id}/phone_numbers",
+            "createPhoneNumber",
+            "Numbers are declared, not created here",
+        )
+        .text("Refused with a text that says where: a BusinessPhoneNumber resource, or the file of `waxseal up`.")
+        .json(
+            json!({"type": "object"}),
+            [("number", json!({"cc": "1", "phone_number": "5550123", "verified_name": "Sample"}))],
+        )
+        .answers(of("Id"), [("never", json!({"id": "106540352242922"}))]),
+        Operation::get("/{account_id}/activities", "listActivities", "The account's audit trail")
+            .answers(page(&json!({"type": "object"})), [("none", json!({"data": []}))]),
         Operation::get("/oauth/access_token", "getAppToken", "Get a token of the app")
             .needs("grant_type", json!({"const": "client_credentials"}), "How.")
             .needs("client_id", text(), "The app's id.")

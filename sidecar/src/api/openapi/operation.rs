@@ -13,6 +13,9 @@ enum Said {
     },
 }
 
+/// A good answer: status, type, schema, examples.
+type Good = (&'static str, &'static str, Value, Vec<(&'static str, Value)>);
+
 /// One operation.
 pub(super) struct Operation {
     pub(super) method: &'static str,
@@ -22,7 +25,7 @@ pub(super) struct Operation {
     text: &'static str,
     parameters: Vec<Value>,
     said: Vec<Said>,
-    answers: Vec<(&'static str, &'static str, Value, Vec<(&'static str, Value)>)>,
+    answers: Vec<Good>,
     open: bool,
 }
 

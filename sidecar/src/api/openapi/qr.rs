@@ -33,6 +33,13 @@ pub(super) fn operations() -> Vec<Operation> {
                 ],
             )
             .answers(of("QrCode"), [("code", code.clone())]),
+        Operation::delete(
+            "/{phone_number_id}/message_qrdls",
+            "deleteQrCodeNamed",
+            "Delete the code that is named",
+        )
+        .needs("code", text(), "The code.")
+        .succeeds(),
         Operation::get("/{phone_number_id}/message_qrdls/{code}", "getQrCode", "Read a code")
             .query("fields", text(), "The members to answer with.")
             .answers(page(&of("QrCode")), [("code", json!({"data": [code]}))]),

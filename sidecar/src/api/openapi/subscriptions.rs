@@ -32,6 +32,19 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .succeeds(),
         Operation::delete("/{account_id}/subscribed_apps", "unsubscribeApp", "Unsubscribe").succeeds(),
+        Operation::get("/{app_id}/subscriptions", "getSubscriptions", "Read the app's address")
+            .query("access_token", text(), "The app's token.")
+            .open()
+            .answers(page(&json!({"type": "object"})), [("none", json!({"data": []}))]),
+        Operation::delete(
+            "/{app_id}/subscriptions",
+            "unsubscribe",
+            "Remove the app's address, or some of its events",
+        )
+        .query("fields", text(), "Only these events.")
+        .query("access_token", text(), "The app's token.")
+        .open()
+        .succeeds(),
         Operation::post("/{app_id}/subscriptions", "subscribe", "Set the app's address")
             .text("With the app's token, in the query as well.")
             .needs("object", json!({"const": "whatsapp_business_account"}), "What about.")

@@ -18,6 +18,10 @@ pub(super) fn operations() -> Vec<Operation> {
     kept["id"] = json!("1407680676729941");
     kept["status"] = json!("APPROVED");
     kept["parameter_format"] = json!("POSITIONAL");
+    let login = json!({
+        "name": "login", "category": "AUTHENTICATION", "languages": ["en_US", "pl"],
+        "components": [{"type": "BODY", "add_security_recommendation": true}, {"type": "BUTTONS", "buttons": [{"type": "OTP", "otp_type": "COPY_CODE"}]}],
+    });
     let made = json!({"id": "1407680676729941", "status": "APPROVED", "category": "UTILITY"});
     vec![
         Operation::get("/{account_id}/message_templates", "listTemplates", "List the templates")
@@ -33,11 +37,39 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("/{account_id}/message_templates", "createTemplate", "Create a template")
             .text("Approved at once: nobody reviews it here.")
             .json(of("TemplateCreate"), [("template", template)])
-            .answers(of("TemplateMade"), [("created", made)]),
+            .answers(of("TemplateMade"), [("created", made.clone())]),
         Operation::delete("/{account_id}/message_templates", "deleteTemplate", "Delete a template")
             .needs("name", text_of(512), "All languages of it.")
             .query("hsm_id", text(), "Only this one.")
             .succeeds(),
+        Operation::post(
+            "/{account_id}/upsert_message_templates",
+            "upsertTemplates",
+            "Create or change authentication templates, one for each language",
+        )
+        .json(of("TemplateUpsert"), [("login", login)])
+        .answers(page(&of("TemplateMade")), [("made", json!({"data": [made]}))]),
+        Operation::post("/{account_id}/message_templates/archive", "archiveTemplates", "Put templates away")
+            .json(of("TemplateIds"), [("one", json!({"hsm_ids": ["1407680676729941"]}))])
+            .answers(
+                json!({"type": "object"}),
+                [("done", json!({"archived_templates": ["1407680676729941"]}))],
+            ),
+        Operation::post(
+            "/{account_id}/message_templates/unarchive",
+            "unarchiveTemplates",
+            "Take them out again",
+        )
+        .json(of("TemplateIds"), [("one", json!({"hsm_ids": ["1407680676729941"]}))])
+        .answers(
+            json!({"type": "object"}),
+            [("done", json!({"unarchived_templates": ["1407680676729941"]}))],
+        ),
+        Operation::delete("/{template_id}", "deleteTemplateById", "Delete a template by its id").succeeds(),
+        Operation::post("/{template_id}/unpause", "unpauseTemplate", "Let a paused template be sent again").answers(
+            object(1, [("success", json!({"type": "boolean"})), ("reason", text())]),
+            [("done", json!({"success": true}))],
+        ),
         Operation::get("/{template_id}", "getTemplate", "Read a template")
             .query("fields", text(), "The members to answer with.")
             .answers(of("Template"), [("template", kept)]),
@@ -98,5 +130,18 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("TemplateUpdate", update),
         ("Template", template),
         ("TemplateMade", made),
+        (
+            "TemplateUpsert",
+            object(
+                4,
+                [
+                    ("name", name),
+                    ("category", word(&["AUTHENTICATION"])),
+                    ("languages", list(&text())),
+                    ("components", list(&component)),
+                ],
+            ),
+        ),
+        ("TemplateIds", object(1, [("hsm_ids", list(&text()))])),
     ]
 }
