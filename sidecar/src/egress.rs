@@ -168,7 +168,6 @@ impl Resolve for Resolver {
 }
 
 /// An HTTP client behind these walls, but for [`check`] and [`check_peer`], which are for each request.
-#[must_use]
 pub fn client(resolver: Resolver) -> ClientBuilder {
     // The TLS library needs one provider for the process; whoever installed one first was as good.
     let _ = rustls::crypto::ring::default_provider().install_default();

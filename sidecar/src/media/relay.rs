@@ -111,9 +111,8 @@ impl Shelf {
     }
 
     async fn put(&self, file: &File, blob: BlobId, ttl: Duration) -> Result<(), Refusal> {
-        let _turn = match timeout(TURN, self.relaying.acquire()).await {
-            Ok(Ok(turn)) => turn,
-            _ => return Err(Refusal::Overloaded),
+        let Ok(Ok(_turn)) = timeout(TURN, self.relaying.acquire()).await else {
+            return Err(Refusal::Overloaded);
         };
         let size_bytes = file.layout().ciphertext_bytes();
         let span = file.layout().span(&(0..file.size_bytes));

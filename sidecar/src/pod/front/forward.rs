@@ -121,7 +121,7 @@ impl Forwarder {
             (*answer.status_mut(), *answer.headers_mut()) = (parts.status, parts.headers);
             Forwarded::Answered(Box::new(answer))
         };
-        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or(Forwarded::InDoubt)
+        timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or(Forwarded::InDoubt)
     }
 
     /// Passes a request on as its body comes; it cannot be sent again.
@@ -163,7 +163,7 @@ impl Forwarder {
             let body = Limited::new(answer.into_body(), 4096).collect().await.ok()?;
             serde_json::from_slice(&body.to_bytes()).ok()
         };
-        tokio::time::timeout(ASK_TIMEOUT, exchange).await.ok()?
+        timeout(ASK_TIMEOUT, exchange).await.ok()?
     }
 }
 
