@@ -182,7 +182,6 @@ impl Wiring<'_> {
                     ..config::Media::default()
                 },
                 faults: self.faults.clone(),
-                ..config::Surface::default()
             },
         })
     }

@@ -34,6 +34,25 @@ async fn play(world: &World, scenario: &str) -> Result<(bool, Vec<Value>)> {
     Ok((output.status.success(), events))
 }
 
+fn interactive(to: &str, interactive: &Value) -> Value {
+    json!({"messaging_product": "whatsapp", "to": to, "type": "interactive", "interactive": interactive})
+}
+
+/// The n-th choice of a consumer, as the webhook tells it.
+async fn choice(world: &World, from: &str, n: usize) -> Result<Value> {
+    let wa_id = numbers::wa_id(from).to_owned();
+    world
+        .receiver
+        .wait_for("a choice", PATIENCE, |deliveries| {
+            let messages = deliveries
+                .iter()
+                .map(|delivery| &delivery.json["entry"][0]["changes"][0]["value"]["messages"][0]);
+            let mut choices = messages.filter(|message| message["type"] == "interactive" && message["from"] == wa_id.as_str());
+            choices.nth(n - 1).map(|message| message["interactive"].clone())
+        })
+        .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn consumers_play_against_a_business_that_answers() -> Result<()> {
     let world = World::start().await?;
@@ -50,6 +69,10 @@ consumers:
       - send: Hello
       - expect: {{reaction: "👍"}}
       - expect: {{matches: "^Welcome, \\w+!$"}}
+      - expect: {{type: interactive, buttons: [Small, Large]}}
+      - choose: Large
+      - expect: {{type: interactive, offers: Monday}}
+      - choose: 2
       - expect_nothing: 200ms
       - read
   - number: "{ben}"
@@ -64,6 +87,21 @@ consumers:
         let hello = world.receiver.wait_for_messages(&ann, 1, PATIENCE).await?.remove(0);
         world.business.react(&ann, &hello.id, "👍").await?;
         let welcome = world.business.post(&text_to(&ann, "Welcome, Ann!")).await?.wamid()?;
+        let reply = |id: &str, title: &str| json!({"type": "reply", "reply": {"id": id, "title": title}});
+        let buttons =
+            json!({"type": "button", "body": {"text": "Which size?"}, "action": {"buttons": [reply("s", "Small"), reply("l", "Large")]}});
+        world.business.post(&interactive(&ann, &buttons)).await?.wamid()?;
+        let chosen = choice(&world, &ann, 1).await?;
+        ensure!(chosen["button_reply"] == json!({"id": "l", "title": "Large"}), "{chosen}");
+        let rows = json!([{"id": "sun", "title": "Sunday"}, {"id": "mon", "title": "Monday", "description": "after ten"}]);
+        let list =
+            json!({"type": "list", "body": {"text": "When?"}, "action": {"button": "Days", "sections": [{"title": "Days", "rows": rows}]}});
+        world.business.post(&interactive(&ann, &list)).await?.wamid()?;
+        let chosen = choice(&world, &ann, 2).await?;
+        ensure!(
+            chosen["list_reply"] == json!({"id": "mon", "title": "Monday", "description": "after ten"}),
+            "{chosen}"
+        );
         let knocks = world.receiver.wait_for_messages(&ben, 3, PATIENCE).await?;
         ensure!(knocks.iter().all(|knock| knock.text == "Knock"));
         world.business.mark_read(&knocks[2].id, false).await?;

@@ -8,6 +8,7 @@ mod command;
 mod fetches;
 mod link;
 mod outbox;
+mod redial;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -342,57 +343,6 @@ impl Actor {
             }
         }
         Ok(())
-    }
-
-    fn disconnected(&mut self, turn: &mut Turn, error: Option<&waxseal_protocol::Error>) {
-        if let Some(online) = self.online.take()
-            && online.since.elapsed() > Duration::from_secs(5)
-        {
-            self.backoff = Backoff::default();
-        }
-        self.forget_connection();
-        self.redial(turn, error);
-    }
-
-    fn refused(&mut self, turn: &mut Turn, error: &waxseal_protocol::Error) {
-        self.dialling = false;
-        self.redial(turn, Some(error));
-    }
-
-    /// Ends the connection and makes none, or makes one again.
-    fn stay_offline(&mut self, offline: bool) {
-        self.offline = offline;
-        if offline {
-            self.forget_connection();
-            self.online = None;
-            self.redial_at = None;
-        } else if self.online.is_none() && !self.dialling {
-            self.backoff = Backoff::default();
-            self.redial_at = Some(Instant::now());
-        }
-    }
-
-    /// What was on its way is sent again over the next connection.
-    fn forget_connection(&mut self) {
-        self.cursor = None;
-        self.in_flight.clear();
-        self.pause_until = None;
-    }
-
-    fn redial(&mut self, turn: &mut Turn, error: Option<&waxseal_protocol::Error>) {
-        if let Some(stop) = error.and_then(link::is_final) {
-            turn.stop = Some(stop);
-            return;
-        }
-        if self.offline {
-            return;
-        }
-        let retry_in = self.backoff.next(error.and_then(link::retry_after), self.engine.rng());
-        self.redial_at = Some(Instant::now() + retry_in);
-        turn.step.effects.events.push(Event::Disconnected {
-            reason: link::down(error),
-            retry_in,
-        });
     }
 
     fn emit(&mut self, effects: Effects) {
