@@ -42,7 +42,7 @@ pub(super) async fn message(number: &Number, message: Outbound) -> Result<Accept
         });
     }
     let by_user_id = matches!(message.to, Addressee::UserId(_));
-    let to = compose::addressee(number, message.to).await?;
+    let to = addressee(number, message.to).await?;
     if to == shared.number {
         return Err(Refusal::ToSelf);
     }

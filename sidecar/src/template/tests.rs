@@ -16,7 +16,10 @@ fn draft(name: &str, category: Category, components: Json) -> Draft {
         language: "en_US".to_owned(),
         category,
         parameter_format: None,
-        components: components.as_array().unwrap().clone(),
+        components: match components {
+            Json::Array(components) => components,
+            _ => Vec::new(),
+        },
         message_send_ttl_seconds: None,
         sub_category: None,
     }

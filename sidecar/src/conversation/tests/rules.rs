@@ -113,12 +113,12 @@ fn read_marks_need_no_window() {
 }
 
 fn hash(world: &World) -> String {
-    let hashes = world.told.iter().filter_map(|body| {
+    let mut hashes = world.told.iter().filter_map(|body| {
         body["entry"][0]["changes"][0]["value"]["contacts"][0]["identity_key_hash"]
             .as_str()
             .map(str::to_owned)
     });
-    hashes.last().unwrap()
+    hashes.next_back().unwrap()
 }
 
 fn text(text: &str) -> Body {
