@@ -43,7 +43,7 @@ async fn a_blocked_consumer_is_not_heard_and_not_written_to() {
 
     let row = json!({"messaging_product": "whatsapp", "input": chatter.wa_id(), "wa_id": chatter.wa_id(), "user_id": user_id});
     for _ in 0..2 {
-        assert_eq!(blocked(&world).await, [row.clone()]);
+        assert_eq!(blocked(&world).await, std::slice::from_ref(&row));
         let refused = world.send(chatter.wa_id(), "refused").await;
         assert_eq!(refused.error(), (400, 131_026));
         assert!(refused.details().contains("blocked"), "{refused:?}");
