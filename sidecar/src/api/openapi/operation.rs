@@ -98,7 +98,8 @@ impl Operation {
     }
 
     fn parameter(mut self, place: &'static str, name: &'static str, schema: Value, text: &'static str, required: bool) -> Self {
-        let parameter = json!({"name": name, "in": place, "schema": schema, "description": text, "required": required});
+        let mut parameter = json!({"name": name, "in": place, "description": text, "required": required});
+        parameter["schema"] = schema;
         self.parameters.push(parameter);
         self
     }

@@ -40,8 +40,9 @@ pub(super) fn list(item: &Value) -> Value {
 /// An object with these members, the first `required` of which must be there. Others are passed over.
 pub(super) fn object<const N: usize>(required: usize, members: [(&str, Value); N]) -> Value {
     let names: Vec<&str> = members.iter().take(required).map(|(name, _)| *name).collect();
-    let properties: serde_json::Map<String, Value> = members.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
-    json!({"type": "object", "required": names, "properties": properties})
+    let mut object = json!({"type": "object", "required": names});
+    object["properties"] = members.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    object
 }
 
 /// A page of a list.
