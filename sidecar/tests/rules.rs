@@ -177,7 +177,7 @@ async fn code(response: Response) -> (u16, u64) {
     (status, answer["error"]["code"].as_u64().unwrap())
 }
 
-fn order(parameters: Value) -> Value {
+fn order(parameters: &Value) -> Value {
     json!({"to": "+15550101", "type": "template", "template": {
         "name": "order", "language": {"code": "en_US"},
         "components": [{"type": "body", "parameters": parameters}]
@@ -189,7 +189,7 @@ async fn templates_are_registered_filled_in_and_changed() {
     let world = World::start(Rules::default()).await;
     let consumer = world.consumer("+15550101").await;
     let ada = json!([{"type": "text", "text": "Ada"}]);
-    assert_eq!(code(world.send(order(ada.clone())).await).await, (404, 132_001));
+    assert_eq!(code(world.send(order(&ada)).await).await, (404, 132_001));
     let (status, created) = world
         .post(
             &format!("{ACCOUNT}/message_templates"),
@@ -202,9 +202,9 @@ async fn templates_are_registered_filled_in_and_changed() {
         "{created}"
     );
     let id = created["id"].as_str().unwrap().to_owned();
-    wamid(world.send(order(ada.clone())).await).await;
+    wamid(world.send(order(&ada)).await).await;
     assert!(matches!(body(&consumer).await, Body::Template(template) if template.body.reveal() == "Hi Ada!"));
-    assert_eq!(code(world.send(order(json!([]))).await).await, (400, 132_000));
+    assert_eq!(code(world.send(order(&json!([]))).await).await, (400, 132_000));
 
     let (_, list) = world.get(&format!("{ACCOUNT}/message_templates?status=APPROVED&name=ord")).await;
     assert_eq!(list["summary"]["total_count"], 1, "{list}");
@@ -215,10 +215,10 @@ async fn templates_are_registered_filled_in_and_changed() {
     assert_eq!(refused["error"]["code"], 100);
 
     assert_eq!(world.post(&id, json!({"status": "PAUSED"})).await.0, 200);
-    assert_eq!(code(world.send(order(ada.clone())).await).await, (400, 132_015));
+    assert_eq!(code(world.send(order(&ada)).await).await, (400, 132_015));
     let (_, again) = world.post(&format!("{id}/unpause"), json!({})).await;
     assert_eq!(again, json!({"success": true}));
-    wamid(world.send(order(ada)).await).await;
+    wamid(world.send(order(&ada)).await).await;
     let (status, _) = world
         .call(
             reqwest::Method::DELETE,
