@@ -152,6 +152,9 @@ impl World {
             numbers: vec![Number {
                 phone_number: status("phoneNumber")?,
                 phone_number_id: status("phoneNumberId")?,
+                // Nobody here calls in the name of the account or the app.
+                business_account_id: String::new(),
+                app_id: String::new(),
                 token: self.secret(secret, entry).await?,
                 app_secret: String::new(),
                 verify_token: String::new(),
