@@ -60,7 +60,7 @@ def on_message(_, message):
         "from": people(message),
         "text": message.text,
         "caption": message.caption,
-        "reply_to": message.reply_to_message.message_id if message.reply_to_message else None,
+        "reply_to": message.reply_to_message.id if message.reply_to_message else None,
     }
     for name in ("image", "video", "audio", "document", "sticker"):
         if getattr(message, name, None) is not None:
@@ -88,17 +88,17 @@ def on_message(_, message):
 
 @wa.on_edited_message()
 def on_edit(_, message):
-    tell("edited", True, text=message.text or message.caption, original=getattr(message, "original_message_id", None))
+    tell("edited", True, text=message.message.text, original=message.original_message_id)
 
 
 @wa.on_deleted_message()
 def on_delete(_, message):
-    tell("deleted", True, original=getattr(message, "original_message_id", None))
+    tell("deleted", True, original=message.original_message_id)
 
 
 @wa.on_callback_button()
 def on_button(_, press):
-    tell("button", True, data=press.data, title=press.title, reply_to=press.reply_to_message.message_id)
+    tell("button", True, data=press.data, title=press.title, reply_to=press.reply_to_message.id)
 
 
 @wa.on_callback_selection()

@@ -1,10 +1,11 @@
 //! pywa, as it is on PyPI: what it sends, what it asks, what it receives.
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 use waxseal_clients::{
-    contained,
+    PATIENCE, contained,
     driver::{Driver, Kind},
-    play::Play,
+    play::{FILES, Play},
 };
 
 async fn run(play: &Play, script: &str, expected: &[&str]) -> Result<()> {
@@ -202,4 +203,92 @@ async fn registration() -> Result<()> {
         ],
     )
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receives_with_flask_at_the_numbers_address() -> Result<()> {
+    contained!();
+    receives("flask", "PHONE").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receives_with_fastapi_at_the_accounts_address() -> Result<()> {
+    contained!();
+    receives("fastapi", "WABA").await
+}
+
+async fn receives(server: &str, scope: &str) -> Result<()> {
+    let play = Play::start().await?;
+    let port = waxseal_harness::ports::reserve()?.port();
+    let facts = json!({"server": server, "scope": scope, "port": port});
+    let driver = Driver::start(Kind::Python, "receive.py", &play.stage, &facts)?;
+    let registered = driver.line("registered").await?;
+    ensure!(registered["ok"] == true, "{registered}");
+    let wa_id = play.person.wa_id().to_owned();
+    let seen = |check: &'static str, member: &'static str, value: serde_json::Value| {
+        let driver = &driver;
+        async move {
+            driver
+                .wait_for(&format!("{check} with {member} {value}"), PATIENCE, |lines| {
+                    let line = lines
+                        .iter()
+                        .find(|line| line.check == check && *line.json.pointer(member).unwrap_or(&json!(null)) == value);
+                    line.map(|line| line.json.clone())
+                })
+                .await
+        }
+    };
+    let text = play.say("Zażółć 🦆").await?;
+    let line = seen("message text", "/text", json!("Zażółć 🦆")).await?;
+    ensure!(
+        line["from"]["wa_id"] == wa_id.as_str() && line["from"]["bsuid"].is_string(),
+        "{line}"
+    );
+    play.reply("a reply", text).await?;
+    let reply = seen("message text", "/text", json!("a reply")).await?;
+    ensure!(reply["reply_to"] == line["id"], "{reply}");
+    play.react(text, "👍").await?;
+    let reaction = seen("message reaction", "/reaction/emoji", json!("👍")).await?;
+    ensure!(reaction["reaction"]["message_id"] == line["id"], "{reaction}");
+    play.locate().await?;
+    seen(
+        "message location",
+        "/location",
+        json!({"latitude": 52.2297, "longitude": 21.0122, "name": "Office", "address": "Main street 1"}),
+    )
+    .await?;
+    play.cards().await?;
+    seen("message contacts", "/contacts", json!(["Ana Żak"])).await?;
+    for (check, member, kind) in FILES {
+        let bytes = play.send_file(kind).await?;
+        let line = seen(check, member, json!(kind)).await?;
+        let received = &line[check.trim_start_matches("message ")];
+        ensure!(received["bytes"] == bytes, "{line}");
+    }
+    ensure!(driver.line("message image").await?["caption"] == "żółć");
+    ensure!(driver.line("message document").await?["filename"] == "żółć.pdf");
+    play.say("please offer").await?;
+    play.choose("Yes").await?;
+    let pressed = seen("button", "/data", json!("yes:1")).await?;
+    ensure!(
+        pressed["title"] == "Yes" && pressed["reply_to"].as_str().is_some_and(|id| id.starts_with("wamid.")),
+        "{pressed}"
+    );
+    play.choose("Ten").await?;
+    seen("selection", "/description", json!("in the morning")).await?;
+    play.edit(text, "Zażółć gęślą").await?;
+    seen("edited", "/text", json!("Zażółć gęślą")).await?;
+    play.revoke(text).await?;
+    seen("deleted", "/original", line["id"].clone()).await?;
+    let mark = play.say("please reply").await?;
+    let asked = seen("message text", "/text", json!("please reply")).await?;
+    let replied = play.person.text("replied").await?;
+    play.person.consumer.mark_read(&play.person.business, &[replied]).await?;
+    for status in ["status sent", "status delivered", "status read"] {
+        let line = driver.line(status).await?;
+        ensure!(line["to"]["wa_id"] == wa_id.as_str() && line["to"]["bsuid"].is_string(), "{line}");
+    }
+    play.person.read_of(mark).await?;
+    drop(asked);
+    Ok(())
 }
