@@ -158,6 +158,7 @@ impl Running {
             webhook: args.webhook.as_deref(),
             receiver: receiver.as_ref().map(receiver::Running::url),
             redis: args.redis.as_deref(),
+            api_url: args.api_url.as_deref(),
             api_certificate: args.api_certificate()?,
             faults: (args.allow_faults || !args.scenario.is_empty()).then(Faults::default),
         };

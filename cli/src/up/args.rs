@@ -104,6 +104,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
 
+    /// `https://host` under which the business reaches the API: for the addresses of files in webhooks. The address listened on when absent.
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    pub(crate) api_url: Option<String>,
+
     /// What `GET /source` answers: where the source of this build is. Set it when you run a changed Waxseal for others (AGPL section 13).
     #[arg(long, value_name = "URL", env = "WAXSEAL_SOURCE_URL", default_value = SOURCE_URL, value_parser = http_url)]
     pub(crate) source_url: String,

@@ -83,6 +83,8 @@ pub(super) struct Wiring<'a> {
     /// The built-in receiver, for numbers without a webhook.
     pub(super) receiver: Option<&'a str>,
     pub(super) redis: Option<&'a str>,
+    /// From the command line, for numbers that declare none.
+    pub(super) api_url: Option<&'a str>,
     /// What the HTTP API shows, if it speaks HTTPS.
     pub(super) api_certificate: Option<Certificate>,
     /// What goes wrong on purpose, if that is allowed.
@@ -168,7 +170,10 @@ impl Wiring<'_> {
             custody: CustodyLocation::File(self.state.custody_file(&number.phone_number_id)),
             surface: config::Surface {
                 app_id: number.app_id.clone(),
-                api_url: number.api_url.clone(),
+                api_url: number
+                    .api_url
+                    .clone()
+                    .or_else(|| self.api_url.map(|url| url.trim_end_matches('/').to_owned())),
                 storage_region: number.country.clone(),
                 rules: self.rules.apply(rules(number)),
                 webhooks: webhooks(number, target),
@@ -212,7 +217,7 @@ fn webhooks(number: &DeclaredNumber, target: &Target) -> config::Webhooks {
     let is_declared = declared.url == target.url;
     let certificate = declared.client_certificate.as_ref().filter(|_| is_declared);
     config::Webhooks {
-        of_number: declared.of_number,
+        of_number: declared.of_number && is_declared,
         fields: (!declared.fields.is_empty()).then(|| declared.fields.clone()),
         ca: declared.ca.as_ref().filter(|_| is_declared).map(|pem| pem.as_bytes().to_vec()),
         identity: certificate.map(|pair| Secret::new(format!("{}\n{}\n", pair.chain.as_str(), pair.key.as_str()))),
@@ -280,6 +285,7 @@ mod tests {
             webhook,
             receiver,
             redis: None,
+            api_url: None,
             api_certificate: None,
             faults: None,
         };

@@ -80,7 +80,7 @@ impl Number {
         WebhookConfiguration {
             phone_number: of(Level::NumberOverride).or_else(|| of(Level::Number)),
             whatsapp_business_account: of(Level::AccountOverride),
-            application: of(Level::Account).or_else(|| of(Level::App)),
+            application: of(Level::App).or_else(|| of(Level::Account)),
         }
     }
 

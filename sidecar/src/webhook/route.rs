@@ -13,14 +13,14 @@ pub enum Level {
     Number,
     /// The API, for the number's account.
     AccountOverride,
-    /// Whoever declared the account.
-    Account,
     /// The API, for the app.
     App,
+    /// Whoever declared the account.
+    Account,
 }
 
 impl Level {
-    const ALL: [Self; 5] = [Self::NumberOverride, Self::Number, Self::AccountOverride, Self::Account, Self::App];
+    const ALL: [Self; 5] = [Self::NumberOverride, Self::Number, Self::AccountOverride, Self::App, Self::Account];
 }
 
 /// Where events go, as each level says.
