@@ -194,8 +194,9 @@ impl Default for Media {
 /// What addresses given by others may lead to.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Egress {
-    /// Private and loopback addresses, any port, and plain HTTP: for development only.
-    pub private: bool,
+    /// This machine's own addresses as well, any port, and plain HTTP: for development only. Never other private addresses: a laptop in a cloud
+    /// has a metadata service, too.
+    pub loopback: bool,
     /// Ports besides 443.
     pub ports: Vec<u16>,
 }

@@ -64,14 +64,14 @@ pub fn check(text: &str, rules: &Egress) -> Result<Url, Refused> {
     let mut url = Url::parse(text).map_err(|_| Refused::Malformed)?;
     match url.scheme() {
         "https" => {}
-        "http" if rules.private => {}
+        "http" if rules.loopback => {}
         _ => return Err(Refused::Scheme),
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Refused::Credentials);
     }
     let port = url.port_or_known_default().ok_or(Refused::Port)?;
-    if !(rules.private || port == 443 || rules.ports.contains(&port)) {
+    if !(rules.loopback || port == 443 || rules.ports.contains(&port)) {
         return Err(Refused::Port);
     }
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or(Refused::Malformed)?;
@@ -84,11 +84,15 @@ pub fn check(text: &str, rules: &Egress) -> Result<Url, Refused> {
 
 /// Whether an address may be connected to.
 fn allow(address: IpAddr, rules: &Egress) -> Result<(), Refused> {
-    if rules.private || is_public(address) {
+    if is_public(address) || (rules.loopback && is_loopback(address)) {
         Ok(())
     } else {
         Err(Refused::Private)
     }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 /// Looks at who has answered, before anything of the answer is used.
@@ -98,7 +102,7 @@ fn allow(address: IpAddr, rules: &Egress) -> Result<(), Refused> {
 pub fn check_peer(peer: Option<SocketAddr>, rules: &Egress) -> Result<(), Refused> {
     match peer {
         Some(peer) => allow(peer.ip(), rules),
-        None if rules.private => Ok(()),
+        None if rules.loopback => Ok(()),
         None => Err(Refused::Private),
     }
 }

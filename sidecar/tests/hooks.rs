@@ -58,7 +58,7 @@ const ACCOUNT: &str = "102290129340398";
 const APP: &str = "670843887433847";
 const APP_SECRET: &str = "app-secret";
 
-fn config(folder: &Path, declared: Option<&Receiver>, window: Duration, private: bool) -> Config {
+fn config(folder: &Path, declared: Option<&Receiver>, window: Duration, loopback: bool) -> Config {
     let any = "127.0.0.1:0".parse().unwrap();
     Config {
         api_listen: any,
@@ -91,7 +91,7 @@ fn config(folder: &Path, declared: Option<&Receiver>, window: Duration, private:
                 app_id: Some(APP.to_owned()),
                 media: Media {
                     egress: Egress {
-                        private,
+                        loopback,
                         ports: Vec::new(),
                     },
                     ..Media::default()
@@ -116,9 +116,9 @@ struct Bed {
 }
 
 impl Bed {
-    async fn start(declared: Option<&Receiver>, window: Duration, private: bool) -> Self {
+    async fn start(declared: Option<&Receiver>, window: Duration, loopback: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path(), declared, window, private);
+        let config = config(folder.path(), declared, window, loopback);
         let options = Options {
             durability: Durability::Memory,
             ..Options::default()

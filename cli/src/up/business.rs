@@ -181,7 +181,7 @@ impl Wiring<'_> {
                     location: Some(config::MediaLocation::Directory(self.state.media())),
                     // Links to a server on this machine are what one tries first.
                     egress: config::Egress {
-                        private: true,
+                        loopback: true,
                         ports: Vec::new(),
                     },
                     ..config::Media::default()

@@ -13,7 +13,7 @@ fn strict() -> Egress {
 
 fn relaxed() -> Egress {
     Egress {
-        private: true,
+        loopback: true,
         ports: Vec::new(),
     }
 }
@@ -64,7 +64,7 @@ fn urls_are_looked_at_before_anything_is_resolved() {
         ("https://192.168.0.1/", Some(Refused::Private)),
     ] {
         let rules = Egress {
-            private: false,
+            loopback: false,
             ports: vec![8443],
         };
         assert_eq!(check(url, &rules).err(), refused, "{url}");
@@ -80,9 +80,22 @@ fn urls_are_looked_at_before_anything_is_resolved() {
 }
 
 #[test]
-fn development_may_go_anywhere_but_not_by_any_means() {
-    for url in ["http://127.0.0.1:8080/a.jpg", "https://10.0.0.1:6379/", "http://localhost/"] {
+fn development_may_go_to_this_machine_and_no_further() {
+    for url in [
+        "http://127.0.0.1:8080/a.jpg",
+        "http://[::1]:8080/",
+        "https://[::ffff:127.0.0.1]:6379/",
+        "http://localhost/",
+    ] {
         assert!(check(url, &relaxed()).is_ok(), "{url}");
+    }
+    for url in [
+        "http://169.254.169.254/latest",
+        "http://10.0.0.1:8080/",
+        "http://0.0.0.0/",
+        "http://[fd00::1]/",
+    ] {
+        assert_eq!(check(url, &relaxed()).err(), Some(Refused::Private), "{url}");
     }
     assert_eq!(check("file:///etc/passwd", &relaxed()).err(), Some(Refused::Scheme));
     assert_eq!(check("http://a@localhost/", &relaxed()).err(), Some(Refused::Credentials));
@@ -95,6 +108,7 @@ fn who_answers_is_looked_at_again() {
     assert_eq!(check_peer(peer("127.0.0.1:443"), &strict()), Err(Refused::Private));
     assert_eq!(check_peer(None, &strict()), Err(Refused::Private));
     assert_eq!(check_peer(peer("127.0.0.1:443"), &relaxed()), Ok(()));
+    assert_eq!(check_peer(peer("169.254.169.254:80"), &relaxed()), Err(Refused::Private));
 }
 
 fn names(of: &'static [&'static str]) -> Lookup {

@@ -134,7 +134,7 @@ impl World {
         let media = config::Media {
             location: Some(config::MediaLocation::Directory(folder.path().join("media"))),
             egress: config::Egress {
-                private: true,
+                loopback: true,
                 ports: Vec::new(),
             },
             ..config::Media::default()

@@ -116,7 +116,7 @@ impl World {
                     own_url: None,
                     url_lifetime: self.url_lifetime,
                     egress: Egress {
-                        private: true,
+                        loopback: true,
                         ports: Vec::new(),
                     },
                 },

@@ -27,7 +27,7 @@ async fn server(answer: &'static [u8]) -> SocketAddr {
 
 fn open() -> Egress {
     Egress {
-        private: true,
+        loopback: true,
         ports: Vec::new(),
     }
 }
@@ -85,7 +85,7 @@ async fn a_file_that_breaks_off_is_no_file() {
 async fn nothing_private_is_asked() {
     let address = server(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret").await;
     let strict = Egress {
-        private: false,
+        loopback: false,
         ports: vec![address.port()],
     };
     let home: Lookup = Arc::new(|_| Box::pin(async { Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))]) }));
