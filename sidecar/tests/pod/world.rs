@@ -94,7 +94,7 @@ impl World {
             "phoneNumber": NUMBER, "phoneNumberId": ID, "businessAccountId": "77", "displayName": "Acme",
             "retentionMinutes": 1440, "contentDeletion": "OnDelivery", "webhookRetryWindowMinutes": 60,
             "webhook": {"url": self.receiver.url(), "timeoutSeconds": 5},
-            "throughputMessagesPerSecond": 80, "durability": "Auto", "durabilityReplicas": 1, "region": "local",
+            "throughputMessagesPerSecond": 1000, "durability": "Auto", "durabilityReplicas": 1, "region": "local",
             "redisUrl": format!("redis://127.0.0.1:{}", self.redis.port()),
             "relayUrl": self.relay.as_ref().map_or("http://127.0.0.1:1".to_owned(), |relay| format!("http://{}", relay.addr())),
             "tokens": ["main"], "keysSecret": "acme-keys",

@@ -77,7 +77,8 @@ fn declaration() -> Value {
             "webhook": {"url": format!("http://receiver.{NAMESPACE}.svc/hook"), "verifyTokenSecretRef": {"name": "shop"}}}},
         {"apiVersion": "waxseal.dev/v1alpha1", "kind": "BusinessPhoneNumber", "metadata": {"name": "line", "namespace": NAMESPACE}, "spec": {
             "phoneNumber": NUMBER, "accountRef": {"name": "shop"}, "regionRef": {"name": "south"},
-            "retentionPolicyRef": {"name": "short"}, "pinSecretRef": {"name": "shop"}, "replicas": 2}},
+            "retentionPolicyRef": {"name": "short"}, "pinSecretRef": {"name": "shop"}, "replicas": 2,
+            "throughputMessagesPerSecond": 1000}},
     ]})
 }
 
