@@ -3,7 +3,7 @@
 //!
 //! May touch: the folder or the bucket. Must not: see a key or plaintext; everything that comes here is ciphertext.
 
-use std::{io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs::DirBuilder, io, ops::Range, os::unix::fs::DirBuilderExt as _, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
@@ -78,7 +78,12 @@ impl Objects {
         let unusable = |error: &dyn std::fmt::Display| Error::Configuration(error.to_string());
         match location {
             MediaLocation::Directory(folder) => {
-                std::fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+                // Ciphertext, and still for nobody else.
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(folder)
+                    .map_err(|error| unusable(&error))?;
                 let store = LocalFileSystem::new_with_prefix(folder)
                     .map_err(|error| unusable(&error))?
                     .with_fsync(true);
