@@ -74,7 +74,11 @@ pub fn check(text: &str, rules: &Egress) -> Result<Url, Refused> {
     if !(rules.loopback || port == 443 || rules.ports.contains(&port)) {
         return Err(Refused::Port);
     }
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(Refused::Malformed)?;
+    let host = url.host_str().ok_or(Refused::Malformed)?;
+    // `.` and `127.0.0.1..` are names to the reader of URLs, and who knows what to a resolver.
+    if host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty) {
+        return Err(Refused::Malformed);
+    }
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
         allow(address, rules)?;
     }

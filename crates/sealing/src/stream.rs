@@ -123,8 +123,10 @@ impl Layout {
         let start = plaintext.start.min(end);
         let first = (start / CHUNK_BYTES as u64).min(self.chunks() - 1);
         let last = (end.saturating_sub(1) / CHUNK_BYTES as u64).max(first);
-        let from = HEAD_BYTES as u64 + first * SEALED_CHUNK_BYTES as u64;
-        let to = (HEAD_BYTES as u64 + (last + 1) * SEALED_CHUNK_BYTES as u64).min(self.ciphertext_bytes());
+        // Sizes may be such as others say: no file is so large, and none of it overflows.
+        let chunk_at = |index: u64| index.saturating_mul(SEALED_CHUNK_BYTES as u64).saturating_add(HEAD_BYTES as u64);
+        let from = chunk_at(first);
+        let to = chunk_at(last + 1).min(self.ciphertext_bytes());
         Span {
             layout: self,
             first,

@@ -173,3 +173,15 @@ async fn the_client_connects_to_nothing_that_was_refused() {
     let answer = open.get(format!("http://dev.example:{}/", address.port())).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), connections.load(Ordering::SeqCst)), (302, 2));
 }
+
+#[test]
+fn names_with_nothing_between_dots_are_none() {
+    let rules = Egress {
+        loopback: false,
+        ports: Vec::new(),
+    };
+    for host in [".", "..", "127.0.0.1..", "a..example", ".example"] {
+        assert_eq!(check(&format!("https://{host}/"), &rules), Err(Refused::Malformed), "{host}");
+    }
+    assert!(check("https://example.com./", &rules).is_ok());
+}

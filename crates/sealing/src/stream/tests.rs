@@ -71,6 +71,8 @@ fn lengths_that_no_ciphertext_has() {
     assert_eq!(plaintext_bytes(8 + chunk + 17), Some(CHUNK_BYTES as u64 + 1));
     assert!(plaintext_bytes(u64::MAX).is_some_and(|plaintext| plaintext < u64::MAX));
     assert!(ciphertext_bytes(u64::MAX) == u64::MAX, "never wraps");
+    let span = Layout::of_plaintext(u64::MAX).span(&(u64::MAX - 1..u64::MAX));
+    assert!(span.ciphertext.start <= span.ciphertext.end && span.plaintext == (u64::MAX - 1..u64::MAX));
 }
 
 /// Whoever has the key could write an empty last chunk after full ones; one file has one ciphertext length, so that is not read.

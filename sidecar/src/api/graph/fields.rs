@@ -90,18 +90,11 @@ pub(in crate::api) fn parse(fields: &str) -> Result<Vec<Field<'_>>, GraphError> 
 }
 
 fn list<'a>(text: &'a str, depth: usize, count: &mut usize) -> Result<Vec<Field<'a>>, GraphError> {
-    if depth > MAX_DEPTH {
-        return Err(GraphError::invalid("fields is nested too deeply."));
-    }
     let mut fields = Vec::new();
     for part in split(text, ',')? {
         let part = part.trim();
         if part.is_empty() {
             continue;
-        }
-        *count += 1;
-        if *count > MAX_FIELDS {
-            return Err(GraphError::invalid("fields names more than 64 fields."));
         }
         fields.push(field(part, depth, count)?);
     }
@@ -110,6 +103,14 @@ fn list<'a>(text: &'a str, depth: usize, count: &mut usize) -> Result<Vec<Field<
 
 fn field<'a>(text: &'a str, depth: usize, count: &mut usize) -> Result<Field<'a>, GraphError> {
     let wrong = || GraphError::invalid("fields is not a list of field names.");
+    // Here, where every way of nesting comes through: braces, `.fields(…)` and dots.
+    if depth > MAX_DEPTH {
+        return Err(GraphError::invalid("fields is nested too deeply."));
+    }
+    *count += 1;
+    if *count > MAX_FIELDS {
+        return Err(GraphError::invalid("fields names more than 64 fields."));
+    }
     let name_end = text.find(['.', '{', '(']).unwrap_or(text.len());
     let (name, mut rest) = text.split_at(name_end);
     let mut field = plain(name.trim());
@@ -290,6 +291,21 @@ mod tests {
         ] {
             assert_eq!(read(fields), Err(100), "{fields}");
         }
+    }
+
+    /// As long as a request's head may be: each dot used to take a frame of the stack.
+    #[test]
+    fn dots_nest_no_deeper_than_braces() {
+        assert!(read("b.d.e").is_ok());
+        for fields in [
+            ".b".repeat(32_000),
+            ".fields(b".repeat(7_000),
+            ".x(1)".repeat(12_000) + &".b".repeat(9),
+        ] {
+            assert_eq!(read(&format!("b{fields}")), Err(100));
+        }
+        let wide = vec!["b.d.e"; 22].join(",");
+        assert_eq!(read(&wide), Err(100), "what dots name counts");
     }
 
     proptest::proptest! {

@@ -11,6 +11,8 @@ use crate::message::{InboundBody, InboundMedia, InboundMessage};
 /// What clients expect of a flow that says nothing else.
 const FLOW_BODY: &str = "Sent";
 const FLOW_NAME: &str = "flow";
+/// How deep a card is nested at most. With the envelope around it that stays below what readers take: 64 levels in some.
+const CARD_DEPTH: usize = 32;
 
 #[derive(Serialize)]
 pub(super) struct Message<'a> {
@@ -214,9 +216,7 @@ fn said(body: &InboundBody) -> (Said<'_>, &'static str) {
         InboundBody::Media(media) => (said_of_media(media), media.kind.as_str()),
         InboundBody::Location(location) => (Said::Location(said_of_location(location)), "location"),
         InboundBody::Contacts(contacts) => match serde_json::from_str(contacts.cards_json.reveal()) {
-            Ok(Value::Array(cards)) if !cards.is_empty() && cards.iter().all(Value::is_object) => {
-                (Said::Contacts(Value::Array(cards)), "contacts")
-            }
+            Ok(Value::Array(cards)) if !cards.is_empty() && cards.iter().all(is_card) => (Said::Contacts(Value::Array(cards)), "contacts"),
             // A consumer may write what it likes; receivers look into what it says.
             _ => (Said::Nothing {}, UNSUPPORTED),
         },
@@ -261,6 +261,17 @@ fn said(body: &InboundBody) -> (Said<'_>, &'static str) {
         InboundBody::RequestWelcome => (Said::Nothing {}, "request_welcome"),
         InboundBody::MediaTooLarge | InboundBody::Unsupported => (Said::Nothing {}, UNSUPPORTED),
     }
+}
+
+fn is_card(card: &Value) -> bool {
+    fn is_shallow(value: &Value, levels: usize) -> bool {
+        match value {
+            Value::Array(items) => levels > 0 && items.iter().all(|item| is_shallow(item, levels - 1)),
+            Value::Object(members) => levels > 0 && members.values().all(|member| is_shallow(member, levels - 1)),
+            _ => true,
+        }
+    }
+    card.is_object() && is_shallow(card, CARD_DEPTH)
 }
 
 fn said_of_media(media: &InboundMedia) -> Said<'_> {

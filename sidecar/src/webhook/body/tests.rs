@@ -116,6 +116,20 @@ fn something_unknown() {
     );
 }
 
+/// A body that readers refuse for its depth is one that the business never gets over: it answers no 200.
+#[test]
+fn cards_that_are_nested_too_deeply_for_readers() {
+    for (depth, kind) in [(10, "contacts"), (31, "contacts"), (32, "unsupported"), (120, "unsupported")] {
+        let json = format!(r#"[{{"a":{}{}}}]"#, "[".repeat(depth), "]".repeat(depth));
+        let cards = waxseal_content::Contacts {
+            cards_json: Text::new(json),
+        };
+        let body = text_of(account().message(&message(InboundBody::Contacts(cards))));
+        let read: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(read["entry"][0]["changes"][0]["value"]["messages"][0]["type"], kind, "{depth}");
+    }
+}
+
 #[test]
 fn statuses() {
     for (update, word) in [(Status::Sent, "sent"), (Status::Delivered, "delivered"), (Status::Read, "read")] {
