@@ -11,6 +11,7 @@ mod answer;
 mod auth;
 mod body;
 mod error;
+pub(crate) mod fuzzing;
 mod graph;
 mod idempotency;
 mod json;

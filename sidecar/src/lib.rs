@@ -27,6 +27,8 @@ pub mod custody;
 pub mod egress;
 mod erase;
 pub mod faults;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod limits;
 pub mod media;
 pub mod message;

@@ -13,7 +13,7 @@
 mod download;
 mod fetch;
 mod inbound;
-mod kind;
+pub(crate) mod kind;
 mod objects;
 mod record;
 mod relay;

@@ -13,7 +13,7 @@ mod block;
 mod call;
 pub(super) mod fields;
 mod history;
-mod media;
+pub(super) mod media;
 mod paging;
 pub(super) mod phone;
 mod profile;
@@ -23,7 +23,7 @@ mod settings;
 mod subscriptions;
 mod templates;
 
-pub(super) use self::call::{BrokenOff, Call};
+pub(super) use self::call::{BrokenOff, Call, Unread};
 
 use http::Method;
 

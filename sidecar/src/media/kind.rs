@@ -45,7 +45,7 @@ const SUPPORTED: &str = "image/jpeg, image/png, image/webp (sticker), audio/aac,
 
 /// What a file of some media type can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Type {
+pub(crate) struct Type {
     /// The kind of message it goes into.
     pub(super) kind: MediaKind,
     /// The type as it is told to others.
@@ -54,8 +54,8 @@ pub(super) struct Type {
 
 /// What was found out about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Checked {
-    pub(super) mime_type: String,
+pub(crate) struct Checked {
+    pub(crate) mime_type: String,
     pub(super) animated: bool,
 }
 
@@ -97,7 +97,7 @@ const TYPES: [(&str, &[&str], MediaKind); 14] = [
 ///
 /// # Errors
 /// [`Unfit::MalformedType`], [`Unfit::UnsupportedType`].
-pub(super) fn parse(text: &str) -> Result<Type, Unfit> {
+pub(crate) fn parse(text: &str) -> Result<Type, Unfit> {
     let text = text.trim();
     let (essence, parameters) = match text.split_once(';') {
         Some((essence, parameters)) => (essence.trim(), parameters.trim()),
@@ -146,7 +146,7 @@ fn essence(mime_type: &str) -> &str {
 }
 
 /// The type of a file that came without one: by its first bytes, else by its name.
-pub(super) fn guess(head: &[u8], filename: Option<&str>) -> &'static str {
+pub(crate) fn guess(head: &[u8], filename: Option<&str>) -> &'static str {
     let by_name = filename.and_then(|name| name.rsplit_once('.')).and_then(|(_, extension)| {
         Some(match extension.to_ascii_lowercase().as_str() {
             "txt" => "text/plain",
@@ -193,7 +193,7 @@ const fn accepted(kind: MediaKind) -> &'static str {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check(declared: &Type, size_bytes: u64, head: &[u8]) -> Result<Checked, Unfit> {
+pub(crate) fn check(declared: &Type, size_bytes: u64, head: &[u8]) -> Result<Checked, Unfit> {
     if size_bytes == 0 {
         return Err(Unfit::Empty);
     }

@@ -2,8 +2,8 @@
 //!
 //! Purpose: the HTTP of files. The files themselves are the business of [`crate::media`]; bytes only pass through here.
 
-mod multipart;
-mod range;
+pub(in crate::api) mod multipart;
+pub(in crate::api) mod range;
 
 use std::time::SystemTime;
 

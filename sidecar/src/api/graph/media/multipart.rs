@@ -35,7 +35,7 @@ use crate::media::{Draft, MOST_BYTES, MediaId, Refusal, Shelf, Unfit};
 /// What may come before the first part, and what the head of a part may take.
 const HEAD_BYTES: usize = 64 << 10;
 /// The longest value beside the file.
-const VALUE_BYTES: usize = 4 << 10;
+pub(in crate::api) const VALUE_BYTES: usize = 4 << 10;
 /// More parts than any client sends.
 const MOST_PARTS: usize = 32;
 /// How long what is no file may take, from part to part.
@@ -45,7 +45,7 @@ const PART_TIME: Duration = Duration::from_secs(30);
 const DRAIN_BYTES: usize = 8 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// The longest file name that is kept, in bytes.
-const NAME_BYTES: usize = 255;
+pub(in crate::api) const NAME_BYTES: usize = 255;
 
 /// Takes an upload in and keeps it.
 ///
@@ -182,6 +182,52 @@ impl Said {
             _ => Err(GraphError::invalid("ttl_minutes must be a whole number from 60 to 43200.")),
         }
     }
+}
+
+/// The parts of a form, none of which is kept: the name, and what it says or, of a file, its name and how long it is.
+///
+/// For [`crate::fuzzing`]: what [`upload`] does, without a shelf to put the file on.
+///
+/// # Errors
+/// The Graph error that an upload would be answered with.
+pub(in crate::api) async fn skim(content_type: &str, body: Unread) -> Result<Vec<Skimmed>, GraphError> {
+    let Ok(boundary) = multer::parse_boundary(content_type) else {
+        return Err(GraphError::invalid("The request body must be multipart/form-data with a boundary."));
+    };
+    let patience = Arc::new(AtomicUsize::new(0));
+    let pieces = Pieces {
+        body: Arc::new(Mutex::new(body)),
+        unshown: Arc::clone(&patience),
+        rests: false,
+    };
+    let mut form = Multipart::new(pieces, boundary);
+    let mut skimmed = Vec::new();
+    while let Some(mut part) = form.next_field().await.map_err(|error| broken(&error))? {
+        patience.store(0, Relaxed);
+        let name = part.name().unwrap_or_default().to_owned();
+        skimmed.push(if name == "file" {
+            let filename = part.file_name().and_then(clean);
+            let mut length = 0;
+            while let Some(chunk) = part.chunk().await.map_err(|error| broken(&error))? {
+                patience.store(0, Relaxed);
+                length += chunk.len();
+            }
+            Skimmed::File { filename, length }
+        } else {
+            let value = value(part, &patience).await?;
+            Skimmed::Value { name, value }
+        });
+    }
+    Ok(skimmed)
+}
+
+/// A part, as [`skim`] found it.
+#[derive(PartialEq, Eq)]
+pub(in crate::api) enum Skimmed {
+    /// The file.
+    File { filename: Option<Text>, length: usize },
+    /// Something said of it.
+    Value { name: String, value: String },
 }
 
 /// A part that is no file.

@@ -6,7 +6,7 @@ use http::{HeaderMap, header};
 
 /// What a request wants of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(in crate::api) enum Wanted {
     /// All of it.
     Whole,
     /// These bytes: at least one.
@@ -18,7 +18,7 @@ pub(super) enum Wanted {
 }
 
 /// Reads `If-None-Match`, `Range` and `If-Range`. What is malformed is ignored, as the standard wants it; so are several ranges at once.
-pub(super) fn wanted(headers: &HeaderMap, etag: &str, size_bytes: u64) -> Wanted {
+pub(in crate::api) fn wanted(headers: &HeaderMap, etag: &str, size_bytes: u64) -> Wanted {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let is_ours = |tag: &str| tag.trim().trim_start_matches("W/") == etag;
     if text(header::IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(is_ours)) {
