@@ -26,7 +26,7 @@ use waxseal_store::{Key, Op, Store};
 use zeroize::Zeroizing;
 
 use self::writer::{Change, Writer};
-use crate::conversation::names::Names;
+use crate::names::Names;
 
 /// How long a document lives when nobody renews it.
 const TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);

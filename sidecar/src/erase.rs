@@ -14,9 +14,9 @@ use waxseal_protocol::Error as TransportError;
 
 use crate::{
     config::{self, Config},
-    conversation::names::Names,
     custody,
     media::Objects,
+    names::Names,
     serving,
     transport::{Transport, relay::RelayAccount},
 };

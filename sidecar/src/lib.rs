@@ -15,6 +15,7 @@
 //! * [`limits`]: how much may be sent and asked.
 //! * [`template`]: message templates: registered, checked, filled in.
 //! * [`message`]: where these meet: plain types of what is sent, what comes in, what became of it.
+//! * [`id`], [`names`], [`moment`]: what everything else stands on: ids, keys in the store, times.
 //! * [`transport`]: the edge to the relay, as a trait.
 //!
 //! Commit before emit: no HTTP 200, ciphertext, relay ack or webhook leaves before the state behind it is durable.
@@ -29,10 +30,13 @@ mod erase;
 pub mod faults;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod id;
 pub mod limits;
 pub mod media;
 pub mod message;
 pub mod metrics;
+pub mod moment;
+pub mod names;
 pub mod number;
 #[cfg(feature = "kubernetes")]
 pub mod pod;

@@ -35,23 +35,21 @@ use tokio_util::sync::CancellationToken;
 use waxseal_sealing::{Class, Hour};
 use waxseal_store::{Batch, Key, Op, Store};
 
+pub use crate::id::MediaId;
+
 pub use self::{
     download::Reader,
     fetch::LinkFailure,
     inbound::{Shelved, inbound},
     kind::{MOST_BYTES, Unfit, most_bytes, suits},
     objects::{Error, Objects},
-    record::{File, Lifetimes, MediaId, Record},
+    record::{File, Lifetimes, Record},
     relay::Pointer,
     upload::Draft,
     url::Urls,
 };
 use self::{fetch::Fetcher, record::Place};
-use crate::{
-    config,
-    conversation::core::{Moment, Shared},
-    transport::blobs::Blobs,
-};
+use crate::{config, conversation::core::Shared, moment::Moment, transport::blobs::Blobs};
 
 /// How often expired objects are looked for.
 const SWEEP: Duration = Duration::from_secs(10 * 60);

@@ -19,13 +19,13 @@ use std::{
 use bytes::Bytes;
 use hyper::body::Frame;
 use sha2::{Digest as _, Sha256};
-use waxseal_sidecar::media::MediaId;
 
 #[path = "support/files.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod files;
 
 use self::files::{ID, TOKEN, World, product};
+use waxseal_sidecar::id::MediaId;
 
 const FILE_BYTES: usize = 100 << 20;
 const PIECE_BYTES: usize = 64 << 10;

@@ -7,7 +7,8 @@
 use serde_json::{Value, json};
 use waxseal_content::{ButtonReply, Contacts, InteractiveReply, Location, MediaKind, PhoneNumber, Reply, Text};
 use waxseal_sidecar::{
-    message::{FailureReason, InboundBody, InboundContext, InboundMedia, InboundMessage, NumberFacts, Quoted, Status, StatusUpdate, Wamid},
+    id::Wamid,
+    message::{FailureReason, InboundBody, InboundContext, InboundMedia, InboundMessage, NumberFacts, Quoted, Status, StatusUpdate},
     webhook::{
         body::Account,
         bsuid,

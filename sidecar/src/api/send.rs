@@ -23,7 +23,10 @@ use super::{
     json::{Object, Raw, Scalar, members},
     recipient,
 };
-use crate::message::{Accepted, Addressee, Outbound, OutboundBody, Wamid};
+use crate::{
+    id::Wamid,
+    message::{Accepted, Addressee, Outbound, OutboundBody},
+};
 
 /// The longest text, in characters.
 const TEXT_CHARS: usize = 4096;

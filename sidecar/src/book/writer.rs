@@ -6,7 +6,7 @@ use waxseal_sealing::Vault;
 use waxseal_store::{Batch, Fence, Key, Op, Outcome, Store};
 
 use super::{Error, Pages, TOGETHER, put};
-use crate::conversation::names::Names;
+use crate::names::Names;
 
 /// One change.
 #[derive(Clone)]

@@ -9,14 +9,13 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use waxseal_content::{Body, Payload};
 use waxseal_signal::IdentityKey;
 
-use super::{
-    core::{Accepted, Moment, Peer},
-    id::PeerIndex,
-};
+use super::core::{Accepted, Peer};
 use crate::{
     config::Rules,
+    id::PeerIndex,
     limits::standing::{Begun, Standing},
     message::FailureReason,
+    moment::Moment,
 };
 
 /// How long after a consumer wrote the business may answer as it likes.

@@ -15,10 +15,11 @@ use waxseal_content::{EnvelopeId, MessageId, PhoneNumber, Text};
 use waxseal_protocol::proto::Envelope;
 use waxseal_store::{Batch, EntryId, Key};
 
-use super::{id::PeerIndex, plan::Plan, record::About};
+use super::{plan::Plan, record::About};
+use crate::{id::PeerIndex, moment::Moment};
 
 pub use super::{
-    input::{Accepted, Announced, Delivery, GivenUp, Input, Loaded, Moment, Requeued, Taken},
+    input::{Accepted, Announced, Delivery, GivenUp, Input, Loaded, Requeued, Taken},
     shared::{Peer, SentTimes, Shared, SignedKeys, open, open_peer},
 };
 

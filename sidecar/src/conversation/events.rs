@@ -8,11 +8,13 @@ use zeroize::Zeroizing;
 
 use super::{
     core::{Appended, Event, GivenUp, Requeued},
-    id::{self, PeerIndex},
     plan::Plan,
     record::{self, About, DeadLetter, Kind},
 };
-use crate::webhook::route::MESSAGES;
+use crate::{
+    id::{self, PeerIndex},
+    webhook::route::MESSAGES,
+};
 
 impl Plan<'_> {
     /// Appends a webhook event for a message of a consumer.

@@ -11,10 +11,10 @@ use waxseal_store::{Key, Op};
 
 use super::{
     core::{Delivery, Input, Shared, refused},
-    id::{self, PeerIndex},
     plan::Plan,
 };
 use crate::{
+    id::{self, PeerIndex},
     media,
     message::{InboundBody, InboundContext, InboundMedia, InboundMessage, Quoted},
 };

@@ -1,9 +1,6 @@
 //! What has happened since the last turn.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use waxseal_content::{EnvelopeId, MessageId, PhoneNumber};
@@ -11,8 +8,8 @@ use waxseal_protocol::proto::Verdict;
 use waxseal_signal::Bundle;
 use waxseal_store::{EntryId, Key};
 
-use super::{core::Event, id::PeerIndex, record::Job};
-use crate::message::FailureReason;
+use super::{core::Event, record::Job};
+use crate::{id::PeerIndex, message::FailureReason};
 
 /// An envelope of a consumer.
 pub struct Delivery {
@@ -167,24 +164,3 @@ pub struct Taken {
 
 /// Values of the store that a turn needs; `None` for what does not exist.
 pub type Loaded = HashMap<Key, Option<Bytes>>;
-
-/// The time of a turn.
-#[derive(Clone, Copy)]
-pub struct Moment {
-    /// As such.
-    pub time: SystemTime,
-    /// In Unix milliseconds.
-    pub ms: u64,
-}
-
-impl Moment {
-    /// Of a time.
-    #[must_use]
-    pub fn of(time: SystemTime) -> Self {
-        let ms = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        Self {
-            time,
-            ms: u64::try_from(ms).unwrap_or(u64::MAX),
-        }
-    }
-}

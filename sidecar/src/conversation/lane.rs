@@ -23,12 +23,13 @@ use waxseal_protocol::{
 use waxseal_store::{EntryId, Outcome, Store};
 
 use super::{
-    core::{self, Accepted, Announced, Core, Delivery, Input, Loaded, Moment, Settled, Shared, Unplanned},
-    id::{self, PeerIndex},
+    core::{self, Accepted, Announced, Core, Delivery, Input, Loaded, Settled, Shared, Unplanned},
     record::About,
 };
 use crate::{
+    id::{self, PeerIndex},
     limits::Limiter,
+    moment::Moment,
     transport::Transport,
     webhook::{
         line::{self, Line, PeerTag},

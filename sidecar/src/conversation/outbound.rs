@@ -9,11 +9,13 @@ use waxseal_store::{EntryId, Key, Op};
 
 use super::{
     core::{Accepted, Appended, Shared, Waiting},
-    id::{self, PeerIndex},
     plan::Plan,
     record::{Job, Outgoing},
 };
-use crate::message::FailureReason;
+use crate::{
+    id::{self, PeerIndex},
+    message::FailureReason,
+};
 
 /// What happens to a message whose consumer cannot be encrypted to.
 enum Unsent {

@@ -9,12 +9,15 @@ use waxseal_sealing::Class;
 use waxseal_store::{Batch, Fence, Key, Op};
 
 use super::{
-    core::{Accepted, Appended, Core, Counts, Input, Loaded, Moment, Peer, Shared, Taken, Turn, Unplanned, open, open_peer},
-    id::{self, PeerIndex},
-    names::Names,
+    core::{Accepted, Appended, Core, Counts, Input, Loaded, Peer, Shared, Taken, Turn, Unplanned, open, open_peer},
     record::{self, About, Kept, Kind, PeerRecord, UserRecord},
 };
-use crate::{message::Wamid, webhook};
+use crate::{
+    id::{self, PeerIndex, Wamid},
+    moment::Moment,
+    names::Names,
+    webhook,
+};
 
 /// Message keys thrown away before the first send of a session that may have been rolled back.
 const BURN: u32 = 64;

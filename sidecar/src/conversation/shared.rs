@@ -13,10 +13,12 @@ use waxseal_signal::{Identity, PrivateRecord};
 use waxseal_store::Key;
 use zeroize::Zeroizing;
 
-use super::{Conduct, core::Moment, names::Names, record::PeerRecord};
+use super::{Conduct, record::PeerRecord};
 use crate::{
     media,
     metrics::Metrics,
+    moment::Moment,
+    names::Names,
     number::blocks::Blocks,
     webhook::{self, route::Subscriptions},
 };

@@ -10,11 +10,11 @@ use waxseal_store::Op;
 use super::{
     conduct,
     core::Waiting,
-    id::{self, PeerIndex},
     plan::{Keep, Plan},
     record::{About, Kept, Kind, Step},
 };
 use crate::{
+    id::{self, PeerIndex},
     message::{FailureReason, InboundBody, InboundMessage, Status, StatusUpdate},
     webhook,
 };

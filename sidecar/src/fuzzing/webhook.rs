@@ -4,7 +4,8 @@ use serde_json::Value;
 use waxseal_content::{ButtonReply, Contacts, InteractiveReply, Location, MediaKind, PhoneNumber, Reply, Text};
 
 use crate::{
-    message::{InboundBody, InboundMedia, InboundMessage, NumberFacts, Status, StatusUpdate, Wamid},
+    id::Wamid,
+    message::{InboundBody, InboundMedia, InboundMessage, NumberFacts, Status, StatusUpdate},
     webhook::{ascii, body::Account},
 };
 

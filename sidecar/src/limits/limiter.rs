@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{OverLimit, Rules},
-    conversation::id::PeerIndex,
+    id::PeerIndex,
 };
 
 /// Which limit stands in the way, and for how many microseconds.

@@ -8,8 +8,8 @@ use waxseal_content::Media;
 use waxseal_sealing::stream::FileKey;
 use waxseal_store::Key;
 
-use super::{File, Lifetimes, MediaId, Record, record::Place};
-use crate::conversation::names::Names;
+use super::{File, Lifetimes, Record, record::Place};
+use crate::{id::MediaId, names::Names};
 
 /// What to write, sealed as [`waxseal_sealing::Class::Media`] under [`Shelved::key`].
 pub struct Shelved {

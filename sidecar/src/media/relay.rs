@@ -8,12 +8,12 @@ use tokio::time::timeout;
 use waxseal_content::{Blob, BlobId, FileSecret, Media, MediaKind, Text};
 
 use super::{
-    File, MediaId, Refusal, Shelf, TURN,
+    File, Refusal, Shelf, TURN,
     download::{Source, refusal},
     record::Place,
     slot,
 };
-use crate::conversation::core::Moment;
+use crate::{id::MediaId, moment::Moment};
 
 /// The longest that a relay keeps anything.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);

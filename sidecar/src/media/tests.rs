@@ -28,12 +28,10 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    conversation::{
-        core::{SentTimes, SignedKeys},
-        names::Names,
-    },
+    conversation::core::{SentTimes, SignedKeys},
     message::NumberFacts,
     metrics::Metrics,
+    names::Names,
     transport::blobs,
     webhook::body::Account,
 };

@@ -23,7 +23,7 @@ use waxseal_store::{Batch, Op, Outcome};
 use zeroize::Zeroizing;
 
 use super::{
-    File, LONG, LinkFailure, MediaId, Refusal, Shelf, TURN, Unfit,
+    File, LONG, LinkFailure, Refusal, Shelf, TURN, Unfit,
     kind::{self, Checked, MOST_BYTES, Type},
     long_label,
     objects::Objects,
@@ -31,7 +31,7 @@ use super::{
     slot,
     sniff::HEAD_BYTES,
 };
-use crate::conversation::{core::Moment, record};
+use crate::{conversation::record, id::MediaId, moment::Moment};
 
 /// How long a client may send nothing.
 const IDLE: Duration = Duration::from_secs(30);

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
+use crate::id::MediaId;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq as _;
 use waxseal_sealing::Tokens;
-
-use super::MediaId;
 
 const LABEL: &[u8] = b"media address";
 const MOST_SIGNATURE_CHARS: usize = 128;

@@ -1,8 +1,7 @@
 //! What consumers write.
 
+use crate::id::Wamid;
 use waxseal_content::{ButtonReply, Contacts, InteractiveReply, Location, MediaKind, PhoneNumber, Text};
-
-use super::Wamid;
 
 /// A message of a consumer, on its way to the business.
 pub struct InboundMessage {

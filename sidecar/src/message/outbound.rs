@@ -2,8 +2,7 @@
 
 use waxseal_content::{Contacts, Location, MediaKind, PhoneNumber, Text};
 
-use super::Wamid;
-use crate::{limits::Quota, template};
+use crate::{id::Wamid, limits::Quota, template};
 
 /// One message of the business to one consumer.
 pub struct Outbound {

@@ -14,12 +14,13 @@ use waxseal_store::{Batch, Key, Op, Outcome};
 use super::Number;
 use crate::{
     conversation::{
-        core::{self, Moment},
-        id::{self, PeerIndex},
+        core,
         record::{self, Answer, Job, Kept},
     },
+    id::{self, PeerIndex, Wamid},
     limits::Quota,
-    message::{Accepted, Addressee, IdempotencyKey, Outbound, Refusal, Wamid},
+    message::{Accepted, Addressee, IdempotencyKey, Outbound, Refusal},
+    moment::Moment,
 };
 
 /// Accepted messages that may wait in one lane, for example while the relay is away; more are refused until some have left.

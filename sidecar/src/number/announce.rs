@@ -6,7 +6,8 @@ use tokio::sync::oneshot;
 
 use super::Number;
 use crate::{
-    conversation::{core::Announced, id, lane::Event},
+    conversation::{core::Announced, lane::Event},
+    id,
     message::Refusal,
 };
 

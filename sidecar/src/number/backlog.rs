@@ -10,10 +10,10 @@ use waxseal_sealing::Class;
 use waxseal_store::EntryId;
 
 use super::Number;
-use crate::conversation::{
-    LANES,
-    core::{self, Moment},
-    record::Event,
+use crate::{
+    conversation::{core, record::Event},
+    id::LANES,
+    moment::Moment,
 };
 
 /// Costs a few reads.

@@ -15,11 +15,10 @@ use waxseal_content::PhoneNumber;
 use super::{Number, accept};
 use crate::{
     book::{self, Book},
-    conversation::{
-        core::{self, Moment},
-        id::PeerIndex,
-    },
+    conversation::core,
+    id::PeerIndex,
     message::{Addressee, Refusal},
+    moment::Moment,
     webhook::bsuid,
 };
 

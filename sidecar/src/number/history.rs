@@ -12,11 +12,11 @@ use waxseal_store::{EntryId, Key};
 use super::{Number, accept::refusal};
 use crate::{
     conversation::{
-        LANES, core, id,
-        id::PeerIndex,
+        core,
         record::{About, DeadLetter, Event, Job, Kept, Outgoing, Step},
     },
-    message::{Refusal, Wamid},
+    id::{self, LANES, PeerIndex, Wamid},
+    message::Refusal,
 };
 
 /// Entries of a queue read at a time, and pages looked at: what waits behind counts as pending.

@@ -19,8 +19,9 @@ use zeroize::Zeroizing;
 
 use super::{Error, Number};
 use crate::{
-    conversation::core::{Moment, SignedKeys},
+    conversation::core::SignedKeys,
     custody::{Keys, PreKeyEntry},
+    moment::Moment,
 };
 
 /// How often rotation and stock are looked at.

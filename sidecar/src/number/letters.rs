@@ -10,10 +10,11 @@ use waxseal_store::{Batch, EntryId, Op};
 use super::{Number, accept::refusal};
 use crate::{
     conversation::{
-        LANES, core,
+        core,
         lane::{Event, Selection},
         record::{DeadLetter, Kind},
     },
+    id::LANES,
     message::Refusal,
     webhook::{route::MESSAGES, sign::EventId},
 };

@@ -18,10 +18,9 @@ use super::{Number, keys, registration::Standing};
 use crate::{
     conversation::{
         core::Delivery,
-        id,
         lane::{Emit, Event, lane_of_answer},
     },
-    custody,
+    custody, id,
     transport::{Incoming, Link, Outgoing},
 };
 

@@ -13,7 +13,7 @@ use super::Number;
 use crate::{
     book::{self, Book},
     config::Secret,
-    conversation::core::Moment,
+    moment::Moment,
 };
 
 /// The document's name.

@@ -7,10 +7,13 @@ use waxseal_sealing::Class;
 use waxseal_store::EntryId;
 
 use super::{Number, accept};
-use crate::conversation::{
-    LANES,
-    core::{self, Moment},
-    record::{Event, Job},
+use crate::{
+    conversation::{
+        core,
+        record::{Event, Job},
+    },
+    id::LANES,
+    moment::Moment,
 };
 
 /// What `/status` tells of a number.

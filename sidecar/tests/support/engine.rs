@@ -10,8 +10,9 @@ use std::{
 
 use tokio::sync::Semaphore;
 use waxseal_sidecar::{
+    id::Wamid,
     limits::Quota,
-    message::{Accepted, Addressee, Engine, IdempotencyKey, MessageStatus, NumberFacts, Outbound, OutboundBody, Refusal, Wamid},
+    message::{Accepted, Addressee, Engine, IdempotencyKey, MessageStatus, NumberFacts, Outbound, OutboundBody, Refusal},
 };
 
 /// What a number was asked for, in words.

@@ -18,7 +18,8 @@ use crate::{
         lane::Selection,
         record::{Kind, Step},
     },
-    message::{Engine as _, Wamid},
+    id::Wamid,
+    message::Engine as _,
     number::{Cursor, Happening, History, Letter, Number, Update},
 };
 

@@ -22,7 +22,8 @@ use super::{
     Answer, Call,
 };
 use crate::{
-    media::{File, MediaId, Refusal, Unfit},
+    id::MediaId,
+    media::{File, Refusal, Unfit},
     number::Number,
 };
 

@@ -12,12 +12,11 @@ use waxseal_store::{EntryId, Key};
 use super::{
     super::{
         core::{self, Accepted},
-        id::PeerIndex,
         record::Job,
     },
     BUNDLE_RETRY, End, Event, Lane, MAX_BAD_BUNDLES, MAX_PARKED, MAX_PARKED_EACH, MAX_UNANSWERED, PAGE, Parked,
 };
-use crate::message::FailureReason;
+use crate::{id::PeerIndex, message::FailureReason};
 
 impl Lane {
     /// Whether further messages are to be read from the queue.

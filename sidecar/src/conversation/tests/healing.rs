@@ -134,7 +134,7 @@ fn a_retry_receipt_in_somebody_elses_name_does_nothing() {
     world.settle();
     let sent = world.shared.names.message(world.phones[0].shown[0].0);
     assert!(world.store.get(&sent).is_some());
-    let envelope_id = super::super::id::envelope_id(world.phones[0].shown[0].0, 0);
+    let envelope_id = crate::id::envelope_id(world.phones[0].shown[0].0, 0);
     let receipt = RetryReceipt {
         envelope_id,
         attempt: 1,

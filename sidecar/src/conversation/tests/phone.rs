@@ -222,7 +222,7 @@ impl Phone {
             kind: ReceiptKind::Delivered,
             message_ids: vec![payload.message_id],
         };
-        let now_ms = super::super::core::Moment::of(now).ms;
+        let now_ms = crate::moment::Moment::of(now).ms;
         vec![Wish::Encrypt {
             payload: self.payload(business, receipt, now_ms).1,
             attempt: 0,

@@ -200,7 +200,7 @@ fn refusals_of_the_relay_fail_with_their_reason() {
 #[test]
 fn answers_for_unknown_envelopes_are_ignored() {
     let mut world = World::new(1);
-    let foreign = super::super::id::envelope_id(super::super::id::message_id(0, &mut rand::rng()), 3);
+    let foreign = crate::id::envelope_id(crate::id::message_id(0, &mut rand::rng()), 3);
     world.lanes[0].input.verdicts.push((foreign, Verdict::Accepted));
     world.settle();
     assert!(world.posted.is_empty());

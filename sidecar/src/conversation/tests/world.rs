@@ -18,16 +18,22 @@ use zeroize::Zeroizing;
 use super::{
     super::{
         Conduct,
-        core::{Core, Counts, Input, Moment, SentTimes, Shared, SignedKeys},
-        id::{self, PeerIndex},
-        names::Names,
+        core::{Core, Counts, Input, SentTimes, Shared, SignedKeys},
         record::{self, Job, Kept},
     },
     phone::{Phone, Wish},
     relay::Relay,
     store::Store,
 };
-use crate::{media, message::NumberFacts, metrics::Metrics, webhook::body::Account};
+use crate::{
+    id::{self, PeerIndex},
+    media,
+    message::NumberFacts,
+    metrics::Metrics,
+    moment::Moment,
+    names::Names,
+    webhook::body::Account,
+};
 
 mod sidecar;
 mod view;

@@ -10,8 +10,9 @@ use waxseal_sealing::Class;
 use super::{Number, refusal};
 use crate::{
     conversation::{core, record::UserRecord},
-    media::{self, MediaId},
-    message::{Addressee, Attachment, File, Header, Interactive, MessageStatus, Outbound, OutboundBody, Refusal, Wamid},
+    id::{MediaId, Wamid},
+    media,
+    message::{Addressee, Attachment, File, Header, Interactive, MessageStatus, Outbound, OutboundBody, Refusal},
     template::{self, Category},
 };
 

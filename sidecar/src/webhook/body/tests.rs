@@ -1,5 +1,8 @@
 use super::*;
-use crate::message::{FailureReason, InboundBody, InboundContext, Quoted, Wamid};
+use crate::{
+    id::Wamid,
+    message::{FailureReason, InboundBody, InboundContext, Quoted},
+};
 
 fn account() -> Account {
     Account::new(&NumberFacts {

@@ -30,7 +30,10 @@ use super::{
     },
     Direction, refused,
 };
-use crate::media::{Draft, MOST_BYTES, MediaId, Refusal, Shelf, Unfit};
+use crate::{
+    id::MediaId,
+    media::{Draft, MOST_BYTES, Refusal, Shelf, Unfit},
+};
 
 /// What may come before the first part, and what the head of a part may take.
 const HEAD_BYTES: usize = 64 << 10;

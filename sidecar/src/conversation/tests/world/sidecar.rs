@@ -9,14 +9,14 @@ use waxseal_store::{Batch, Key, Outcome};
 
 use super::{
     super::super::{
-        LANES,
         core::{Accepted, Core, Delivery, Input, Loaded, Unplanned, Waiting, open},
-        id, outbound,
+        outbound,
         record::{Event, Job, Outgoing},
     },
     BUSINESS, Lane, World,
     view::posted,
 };
+use crate::id::{self, LANES};
 
 impl World {
     /// Starts, or starts anew after a crash: nothing in memory survives.

@@ -6,10 +6,8 @@ use waxseal_content::MessageId;
 use waxseal_sealing::Class;
 use waxseal_signal::PrivateRecord;
 
-use super::{
-    super::super::{core::Counts, id},
-    Posted, World,
-};
+use super::{super::super::core::Counts, Posted, World};
+use crate::id;
 
 impl World {
     pub fn wamid(&self, phone: usize, message: MessageId) -> String {

@@ -1,15 +1,25 @@
-//! Ids of messages and envelopes as the sidecar makes them, and the `wamid` the business sees.
+//! Ids of messages, envelopes and files as the sidecar makes them, and the `wamid` the business sees.
 //!
 //! A message id of ours is 16 random bytes, but for two things: byte 14 is the lane, so that the relay's answer about an envelope finds its
 //! lane, and the lowest three bits of byte 15 are zero. The envelope of the n-th attempt to deliver the message has the same id with n in
 //! those bits. So envelope ids need no table, and sending an attempt again after a crash uses the id the relay already knows.
+//!
+//! May touch: randomness and the tokens it is handed. Must not: do IO, know what an id names.
+
+mod media;
+mod wamid;
 
 use rand::RngCore;
 use waxseal_content::{EnvelopeId, MessageId};
 use waxseal_sealing::Tokens;
 
-use super::LANES;
-use crate::message::Wamid;
+pub use self::{
+    media::MediaId,
+    wamid::{InvalidWamid, Wamid},
+};
+
+/// How many lanes a number has. Fixed: the lane of a consumer is part of the names in the store.
+pub const LANES: u8 = 8;
 
 const ATTEMPT_BITS: u8 = 0b111;
 const LANE_BYTE: usize = 14;

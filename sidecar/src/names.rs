@@ -1,11 +1,12 @@
 //! The names of a number's keys in the store. All of them start with the namespace of the number (one hash slot); consumers appear as blind
 //! indexes only.
+//!
+//! May touch: ids. Must not: know what is under a key.
 
 use waxseal_content::{EnvelopeId, MessageId};
 use waxseal_store::{Key, Namespace};
 
-use super::id::PeerIndex;
-use crate::media::MediaId;
+use crate::id::{MediaId, PeerIndex};
 
 /// Makes the names of one number.
 #[derive(Clone)]
