@@ -16,7 +16,7 @@ pub use self::{
     webhook::webhook,
 };
 pub use crate::api::fuzzing::{arguments, fields, message, multipart, path, range};
-use crate::{config::Egress, egress, media::kind};
+use crate::{config::Egress, egress, file::kind};
 
 /// An address that somebody names: a file's link, a webhook. `check` lets none through that is written as an address of a private network or
 /// of this machine, in any notation.

@@ -10,7 +10,8 @@
 //! * [`custody`]: the keys that are kept outside the store: Signal identity, retention chain.
 //! * [`book`]: what the business says of itself through the port, and what must outlive messages.
 //! * `pod`: a number's life in a pod of a cluster: its files, which of its pods owns it, the port that is always open. With `kubernetes`.
-//! * [`media`]: files: kept as ciphertext, handed to the relay, fetched from it. [`egress`]: where links that others name may lead.
+//! * [`file`](mod@file): what a file is, and which are taken. [`media`]: files kept as ciphertext, handed to the relay, fetched from it. [`egress`]:
+//!   where links that others name may lead.
 //! * [`faults`]: what goes wrong on purpose, in development only.
 //! * [`limits`]: how much may be sent and asked.
 //! * [`template`]: message templates: registered, checked, filled in.
@@ -28,6 +29,7 @@ pub mod custody;
 pub mod egress;
 mod erase;
 pub mod faults;
+pub mod file;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod id;

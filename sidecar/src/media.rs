@@ -4,24 +4,19 @@
 //! rests in the object store, and goes to the relay unchanged when a message with it is sent; of consumers' files it stays at the relay. The
 //! key is in the record in the number's store, sealed under the retention chain: when that is gone, what is left anywhere is noise.
 //!
-//! What is where: `kind` and `sniff` are the rules for files, `record` is what is kept of one, `inbound` makes that for a consumer's file,
-//! `objects` (with `s3`) is the object store, `upload`, `download`, `relay` and `fetch` move bytes, `url` makes addresses.
+//! What is where: `objects` (with `s3`) is the object store, `upload`, `download`, `relay` and `fetch` move bytes. What a file is, and which are
+//! taken, is in [`crate::file`].
 //!
 //! May touch: the number's store, the object store, blobs at the transport, links that [`crate::egress`] lets through. Must not: know HTTP of
 //! the port or the ratchet; hold a file in memory; let a name, a link or a byte of a file reach a log.
 
 mod download;
 mod fetch;
-mod inbound;
-pub(crate) mod kind;
 mod objects;
-mod record;
 mod relay;
 #[cfg(feature = "s3")]
 mod s3;
-mod sniff;
 mod upload;
-mod url;
 
 use std::{
     num::NonZeroUsize,
@@ -35,21 +30,25 @@ use tokio_util::sync::CancellationToken;
 use waxseal_sealing::{Class, Hour};
 use waxseal_store::{Batch, Key, Op, Store};
 
-pub use crate::id::MediaId;
+pub use crate::{
+    file::{File, LinkFailure, MOST_BYTES, Refusal, Unfit, most_bytes, suits},
+    id::MediaId,
+};
 
+use self::fetch::Fetcher;
 pub use self::{
     download::Reader,
-    fetch::LinkFailure,
-    inbound::{Shelved, inbound},
-    kind::{MOST_BYTES, Unfit, most_bytes, suits},
     objects::{Error, Objects},
-    record::{File, Lifetimes, Record},
     relay::Pointer,
     upload::Draft,
-    url::Urls,
 };
-use self::{fetch::Fetcher, record::Place};
-use crate::{config, conversation::core::Shared, moment::Moment, transport::blobs::Blobs};
+use crate::{
+    config,
+    conversation::core::Shared,
+    file::{self, Lifetimes, Place, Record},
+    moment::Moment,
+    transport::blobs::Blobs,
+};
 
 /// How often expired objects are looked for.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
@@ -64,38 +63,6 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// The first byte of a record that outlives the retention, because the business said so. Sealed values begin with 1.
 const LONG: u8 = 2;
 const LONG_LABEL: &[u8] = b"media record";
-
-/// Why something was not done with a file. Never names the file or what it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// There is no such file, or not any more.
-    #[error("there is no file with this id at this number; it may have expired")]
-    NotFound,
-    /// The file is not such as is taken.
-    #[error(transparent)]
-    Unfit(#[from] Unfit),
-    /// The file ended before its end.
-    #[error("the file broke off before its end")]
-    BrokenOff,
-    /// The file did not come in time.
-    #[error("the file did not arrive in time")]
-    TooSlow,
-    /// A link gave no file.
-    #[error(transparent)]
-    Link(#[from] LinkFailure),
-    /// No place is configured in which files could rest.
-    #[error("this deployment has no media store, so that nothing can be uploaded")]
-    NoPlace,
-    /// The store, the object store or the relay does not answer.
-    #[error("the media store or the relay does not answer")]
-    Unavailable,
-    /// Too many files are on their way.
-    #[error("too many files are on their way")]
-    Overloaded,
-    /// A fault of this system.
-    #[error("internal fault")]
-    Internal,
-}
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
@@ -216,7 +183,7 @@ impl Shelf {
     /// Whether an address with these parts was given out, and has not expired.
     #[must_use]
     pub fn is_good(&self, id: MediaId, expires: &str, signature: &str, now: SystemTime) -> bool {
-        url::is_good(&self.shared.tokens, id, expires, signature, Moment::of(now).ms)
+        file::url::is_good(&self.shared.tokens, id, expires, signature, Moment::of(now).ms)
     }
 
     /// Deletes the objects whose files have expired.

@@ -12,7 +12,7 @@ mod outbound;
 
 use waxseal_content::{PhoneNumber, Text};
 
-use crate::{limits, media, number::Number, template};
+use crate::{file, limits, number::Number, template};
 
 pub use crate::id::{InvalidWamid, Wamid};
 
@@ -62,7 +62,7 @@ pub enum Refusal {
     UnknownMedia,
     /// The file cannot go into this message, or cannot be had.
     #[error(transparent)]
-    Media(media::Refusal),
+    Media(file::Refusal),
     /// A fault of this system.
     #[error("internal fault")]
     Internal,

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use reqwest::{Client, Response};
 use sha2::{Digest as _, Sha256};
 use waxseal_sealing::stream::{Decryptor, FileKey};
-use waxseal_sidecar::{id::MediaId, media::Refusal};
+use waxseal_sidecar::{file::Refusal, id::MediaId};
 
 #[path = "support/files.rs"]
 mod files;

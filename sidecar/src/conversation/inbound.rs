@@ -14,8 +14,8 @@ use super::{
     plan::Plan,
 };
 use crate::{
+    file,
     id::{self, PeerIndex},
-    media,
     message::{InboundBody, InboundContext, InboundMedia, InboundMessage, Quoted},
 };
 
@@ -280,7 +280,7 @@ impl Plan<'_> {
                 original: self.wamid(&peer, *message_id),
             },
             Body::RequestWelcome => InboundBody::RequestWelcome,
-            Body::Media(media) if media.size_bytes > media::MOST_BYTES => InboundBody::MediaTooLarge,
+            Body::Media(media) if media.size_bytes > file::MOST_BYTES => InboundBody::MediaTooLarge,
             Body::Media(media) => self.shelve(media),
             // Interactive messages and templates are what businesses send.
             Body::Interactive(_) | Body::Template(_) | Body::Unsupported => InboundBody::Unsupported,
@@ -334,7 +334,7 @@ impl Plan<'_> {
     /// Keeps where a consumer's file is, and its key, for when the business asks for it.
     fn shelve(&mut self, file: &Media) -> InboundBody {
         let shared = self.shared();
-        let shelved = media::inbound(&shared.names, file, shared.retention, self.now.ms, &mut self.rng);
+        let shelved = file::inbound(&shared.names, file, shared.retention, self.now.ms, &mut self.rng);
         if let Some(value) = self.seal(Class::Media, &shelved.key, &shelved.record) {
             self.ops.push(Op::Put {
                 key: shelved.key,

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{Conduct, record::PeerRecord};
 use crate::{
-    media,
+    file,
     metrics::Metrics,
     moment::Moment,
     names::Names,
@@ -63,7 +63,7 @@ pub struct Shared {
     /// Writes webhook bodies.
     pub bodies: webhook::body::Account,
     /// Makes the addresses of files.
-    pub urls: media::Urls,
+    pub urls: file::Urls,
     /// Which events the business wants.
     pub subscriptions: RwLock<Subscriptions>,
     /// When the relay had the last messages.

@@ -10,8 +10,12 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use waxseal_protocol::Error as TransportError;
 use waxseal_sealing::stream::{Decryptor, Span};
 
-use super::{File, Refusal, Shelf, TURN, record::Place};
-use crate::{conversation::core::Shared, transport::blobs::Blob};
+use super::{Shelf, TURN};
+use crate::{
+    conversation::core::Shared,
+    file::{File, Place, Refusal},
+    transport::blobs::Blob,
+};
 
 /// How long the object store or the relay may send nothing.
 const IDLE: Duration = Duration::from_secs(40);

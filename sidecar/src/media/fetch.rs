@@ -11,37 +11,14 @@ use http::header;
 use reqwest::Client;
 use tokio::time::timeout;
 
-use super::Refusal;
 use crate::{
     config::Egress,
-    egress::{self, Refused, Resolver},
+    egress::{self, Resolver},
+    file::{LinkFailure, Refusal},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Why a link gave no file. Does not repeat it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LinkFailure {
-    /// It is not one that is gone to.
-    #[error("the link is refused: {0}")]
-    Refused(Refused),
-    /// Nobody can be connected to there, or the certificate is not accepted.
-    #[error("the link's server cannot be connected to, or its certificate is not accepted")]
-    Connect,
-    /// No answer in time.
-    #[error("the link's server did not answer in time")]
-    Timeout,
-    /// Not 200.
-    #[error("the link's server answered with HTTP status {0}; redirects are not followed")]
-    Status(u16),
-    /// The file is encoded in some way that was not asked for.
-    #[error("the link's server answered with a Content-Encoding, which is not taken")]
-    Encoded,
-    /// The connection broke.
-    #[error("the link's server broke off the connection")]
-    Broken,
-}
 
 /// What a link gave.
 pub(super) struct Fetched {

@@ -8,12 +8,15 @@ use tokio::time::timeout;
 use waxseal_content::{Blob, BlobId, FileSecret, Media, MediaKind, Text};
 
 use super::{
-    File, Refusal, Shelf, TURN,
+    Shelf, TURN,
     download::{Source, refusal},
-    record::Place,
     slot,
 };
-use crate::{id::MediaId, moment::Moment};
+use crate::{
+    file::{File, Place, Refusal},
+    id::MediaId,
+    moment::Moment,
+};
 
 /// The longest that a relay keeps anything.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);

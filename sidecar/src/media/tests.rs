@@ -188,7 +188,7 @@ impl World {
     async fn inbound(&self, media: &Media) -> MediaId {
         let shared = &self.shared;
         let now = Moment::of(self.now);
-        let shelved = inbound(&shared.names, media, shared.retention, now.ms, &mut rand::rng());
+        let shelved = file::inbound(&shared.names, media, shared.retention, now.ms, &mut rand::rng());
         let plaintext = crate::conversation::record::encode(&shelved.record);
         let sealed = shared
             .sealer
@@ -235,7 +235,7 @@ fn shared(retention: Duration, now: SystemTime) -> Shared {
         keep_content: false,
         webhook_window: retention,
         bodies: Account::new(&facts),
-        urls: Urls::new(None, None, ID, Duration::from_secs(300)),
+        urls: file::Urls::new(None, None, ID, Duration::from_secs(300)),
         subscriptions: RwLock::default(),
         sent: SentTimes::default(),
         conduct: crate::conversation::Conduct::default(),

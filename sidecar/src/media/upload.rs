@@ -22,16 +22,16 @@ use waxseal_sealing::{
 use waxseal_store::{Batch, Op, Outcome};
 use zeroize::Zeroizing;
 
-use super::{
-    File, LONG, LinkFailure, Refusal, Shelf, TURN, Unfit,
-    kind::{self, Checked, MOST_BYTES, Type},
-    long_label,
-    objects::Objects,
-    record::Place,
-    slot,
-    sniff::HEAD_BYTES,
+use super::{LONG, Shelf, TURN, long_label, objects::Objects, slot};
+use crate::{
+    conversation::record,
+    file::{
+        File, HEAD_BYTES, LinkFailure, MOST_BYTES, Place, Refusal, Unfit,
+        kind::{self, Checked, Type},
+    },
+    id::MediaId,
+    moment::Moment,
 };
-use crate::{conversation::record, id::MediaId, moment::Moment};
 
 /// How long a client may send nothing.
 const IDLE: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use super::{
     phone::Wish,
     world::{BUSINESS, Posted, RETENTION, World},
 };
-use crate::{media, webhook::bsuid};
+use crate::{file as files, webhook::bsuid};
 
 fn file(kind: MediaKind, size_bytes: u64) -> Media {
     Media {
@@ -151,7 +151,7 @@ fn a_file_is_told_by_an_id_under_which_its_key_is_kept() {
             Some(true)
         )
     );
-    let id = media::MediaId::parse(audio["id"].as_str().unwrap()).unwrap();
+    let id = crate::id::MediaId::parse(audio["id"].as_str().unwrap()).unwrap();
     let key = world.shared.names.media(id);
     let sealed = world.store.get(&key).unwrap();
     let opened = world.shared.sealer.open(Class::Media, key.as_str(), &sealed).unwrap();
@@ -163,8 +163,8 @@ fn a_file_is_told_by_an_id_under_which_its_key_is_kept() {
 #[test]
 fn a_file_that_is_too_large_is_an_error_and_leaves_nothing() {
     let mut world = World::new(1);
-    world.say(0, Body::Media(file(MediaKind::Video, media::MOST_BYTES)));
-    world.say(0, Body::Media(file(MediaKind::Video, media::MOST_BYTES + 1)));
+    world.say(0, Body::Media(file(MediaKind::Video, files::MOST_BYTES)));
+    world.say(0, Body::Media(file(MediaKind::Video, files::MOST_BYTES + 1)));
     world.settle();
     let told = told(&world);
     assert_eq!(

@@ -26,8 +26,8 @@ use super::{
     store::Store,
 };
 use crate::{
+    file,
     id::{self, PeerIndex},
-    media,
     message::NumberFacts,
     metrics::Metrics,
     moment::Moment,
@@ -149,7 +149,7 @@ impl World {
             conduct,
             webhook_window,
             bodies: Account::new(&facts),
-            urls: media::Urls::new(None, None, "1", Duration::from_secs(300)),
+            urls: file::Urls::new(None, None, "1", Duration::from_secs(300)),
             subscriptions: RwLock::default(),
             sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),

@@ -92,10 +92,10 @@ async fn nothing_private_is_asked() {
     let fetcher = Fetcher::with(Resolver::with(home, &strict), &strict).unwrap();
     for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "0x7f.1", "2130706433", "evil.example"] {
         let failed = fetcher.begin(&format!("https://{host}:{}/", address.port())).await.err();
-        assert_eq!(failed, Some(LinkFailure::Refused(Refused::Private)), "{host}");
+        assert_eq!(failed, Some(LinkFailure::Refused(egress::Refused::Private)), "{host}");
     }
     let failed = fetcher.begin(&format!("http://evil.example:{}/", address.port())).await.err();
-    assert_eq!(failed, Some(LinkFailure::Refused(Refused::Scheme)));
+    assert_eq!(failed, Some(LinkFailure::Refused(egress::Refused::Scheme)));
 }
 
 #[tokio::test]
@@ -107,6 +107,6 @@ async fn nobody_there() {
     assert_eq!(fetcher.begin(&format!("http://{address}/")).await.err(), Some(LinkFailure::Connect));
     assert_eq!(
         fetcher.begin("http://no-such-host.invalid/").await.err(),
-        Some(LinkFailure::Refused(Refused::Unresolved))
+        Some(LinkFailure::Refused(egress::Refused::Unresolved))
     );
 }

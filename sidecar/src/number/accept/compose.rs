@@ -10,8 +10,8 @@ use waxseal_sealing::Class;
 use super::{Number, refusal};
 use crate::{
     conversation::{core, record::UserRecord},
+    file,
     id::{MediaId, Wamid},
-    media,
     message::{Addressee, Attachment, File, Header, Interactive, MessageStatus, Outbound, OutboundBody, Refusal},
     template::{self, Category},
 };
@@ -129,7 +129,7 @@ async fn attach(number: &Number, attachment: Attachment) -> Result<Media, Refusa
         File::Id(id) => {
             let id = MediaId::parse(&id).ok_or(Refusal::UnknownMedia)?;
             let file = shelf.find(id, now).await?;
-            media::suits(kind, &file.mime_type, file.size_bytes).map_err(media::Refusal::from)?;
+            file::suits(kind, &file.mime_type, file.size_bytes).map_err(file::Refusal::from)?;
             file
         }
         File::Link(link) => shelf.fetch_link(link.reveal(), kind, now).await?,
@@ -138,18 +138,18 @@ async fn attach(number: &Number, attachment: Attachment) -> Result<Media, Refusa
     Ok(pointer.into_media(kind, caption, filename, voice))
 }
 
-impl From<media::Refusal> for Refusal {
-    fn from(refusal: media::Refusal) -> Self {
+impl From<file::Refusal> for Refusal {
+    fn from(refusal: file::Refusal) -> Self {
         match refusal {
-            media::Refusal::NotFound => Self::UnknownMedia,
-            media::Refusal::Unavailable => Self::Unavailable,
-            media::Refusal::Overloaded => Self::Overloaded,
-            media::Refusal::Internal => Self::Internal,
-            media::Refusal::Unfit(_)
-            | media::Refusal::BrokenOff
-            | media::Refusal::TooSlow
-            | media::Refusal::Link(_)
-            | media::Refusal::NoPlace => Self::Media(refusal),
+            file::Refusal::NotFound => Self::UnknownMedia,
+            file::Refusal::Unavailable => Self::Unavailable,
+            file::Refusal::Overloaded => Self::Overloaded,
+            file::Refusal::Internal => Self::Internal,
+            file::Refusal::Unfit(_)
+            | file::Refusal::BrokenOff
+            | file::Refusal::TooSlow
+            | file::Refusal::Link(_)
+            | file::Refusal::NoPlace => Self::Media(refusal),
         }
     }
 }

@@ -8,7 +8,7 @@ use waxseal_content::Media;
 use waxseal_sealing::stream::FileKey;
 use waxseal_store::Key;
 
-use super::{File, Lifetimes, Record, record::Place};
+use super::{File, Lifetimes, Place, Record};
 use crate::{id::MediaId, names::Names};
 
 /// What to write, sealed as [`waxseal_sealing::Class::Media`] under [`Shelved::key`].

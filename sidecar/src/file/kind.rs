@@ -47,16 +47,16 @@ const SUPPORTED: &str = "image/jpeg, image/png, image/webp (sticker), audio/aac,
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Type {
     /// The kind of message it goes into.
-    pub(super) kind: MediaKind,
+    pub(crate) kind: MediaKind,
     /// The type as it is told to others.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 /// What was found out about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Checked {
     pub(crate) mime_type: String,
-    pub(super) animated: bool,
+    pub(crate) animated: bool,
 }
 
 /// The types that have rules, under all the names that clients use for them.

@@ -1,7 +1,7 @@
 //! What a file is by its first bytes. Pure; reads nothing beyond them and decodes nothing.
 
 /// So much of a file is looked at.
-pub(super) const HEAD_BYTES: usize = 1024;
+pub(crate) const HEAD_BYTES: usize = 1024;
 
 /// What the first bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

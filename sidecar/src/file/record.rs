@@ -16,32 +16,32 @@ use crate::id::MediaId;
 pub struct Record {
     /// The object that holds the ciphertext; empty when the relay has it.
     #[prost(string, tag = "1")]
-    pub(super) object: String,
+    pub(crate) object: String,
     /// The ciphertext's name at the relay, 16 bytes.
     #[prost(bytes = "vec", tag = "2")]
-    pub(super) blob: Vec<u8>,
+    pub(crate) blob: Vec<u8>,
     /// 32 bytes.
     #[prost(bytes = "vec", tag = "3")]
-    pub(super) key: Vec<u8>,
+    pub(crate) key: Vec<u8>,
     /// Of the plaintext.
     #[prost(bytes = "vec", tag = "4")]
-    pub(super) sha256: Vec<u8>,
+    pub(crate) sha256: Vec<u8>,
     /// Of the plaintext.
     #[prost(uint64, tag = "5")]
-    pub(super) size_bytes: u64,
+    pub(crate) size_bytes: u64,
     #[prost(string, tag = "6")]
-    pub(super) mime_type: String,
+    pub(crate) mime_type: String,
     #[prost(string, optional, tag = "7")]
-    pub(super) filename: Option<String>,
+    pub(crate) filename: Option<String>,
     /// Unix milliseconds.
     #[prost(uint64, tag = "8")]
-    pub(super) created_ms: u64,
+    pub(crate) created_ms: u64,
     /// Unix milliseconds.
     #[prost(uint64, tag = "9")]
-    pub(super) expires_ms: u64,
+    pub(crate) expires_ms: u64,
     /// Whether it is a sticker that moves.
     #[prost(bool, tag = "10")]
-    pub(super) animated: bool,
+    pub(crate) animated: bool,
 }
 
 /// A file of a number.
@@ -63,14 +63,14 @@ pub struct File {
     pub created_ms: u64,
     /// When it goes, Unix milliseconds.
     pub expires_ms: u64,
-    pub(super) place: Place,
-    pub(super) blob: BlobId,
-    pub(super) key: FileKey,
+    pub(crate) place: Place,
+    pub(crate) blob: BlobId,
+    pub(crate) key: FileKey,
 }
 
 /// Where the ciphertext is.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// In the object store, under this name.
     Object(String),
     /// At the relay: a consumer put it there.
@@ -79,7 +79,7 @@ pub(super) enum Place {
 
 impl File {
     /// Reads a record; `None` when it is not one of this build's.
-    pub(super) fn of(id: MediaId, mut record: Record) -> Option<Self> {
+    pub(crate) fn of(id: MediaId, mut record: Record) -> Option<Self> {
         let key = <&[u8; 32]>::try_from(record.key.as_slice()).ok().map(FileKey::from_bytes);
         record.key.zeroize();
         Some(Self {
@@ -101,7 +101,7 @@ impl File {
     }
 
     /// The stored form.
-    pub(super) fn to_record(&self) -> Record {
+    pub(crate) fn to_record(&self) -> Record {
         Record {
             object: match &self.place {
                 Place::Object(name) => name.clone(),
@@ -120,7 +120,7 @@ impl File {
     }
 
     /// How its ciphertext is laid out.
-    pub(super) const fn layout(&self) -> Layout {
+    pub(crate) const fn layout(&self) -> Layout {
         Layout::of_plaintext(self.size_bytes)
     }
 }

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use crate::id::MediaId;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq as _;
 use waxseal_sealing::Tokens;
+
+use crate::id::MediaId;
 
 const LABEL: &[u8] = b"media address";
 const MOST_SIGNATURE_CHARS: usize = 128;
@@ -46,7 +47,7 @@ impl Urls {
     }
 
     /// The address of a file under the configured base, or under the one by which the port was reached.
-    pub(super) fn or_under(&self, reached: &str, tokens: &Tokens, id: MediaId, now_ms: u64) -> String {
+    pub(crate) fn or_under(&self, reached: &str, tokens: &Tokens, id: MediaId, now_ms: u64) -> String {
         self.under(self.base.as_deref().unwrap_or(reached), tokens, id, now_ms)
     }
 
@@ -61,7 +62,7 @@ impl Urls {
 }
 
 /// Whether an address with these parts was given out, and has not expired.
-pub(super) fn is_good(tokens: &Tokens, id: MediaId, expires: &str, signature: &str, now_ms: u64) -> bool {
+pub(crate) fn is_good(tokens: &Tokens, id: MediaId, expires: &str, signature: &str, now_ms: u64) -> bool {
     let Ok(expires_s) = expires.parse::<u64>() else {
         return false;
     };
