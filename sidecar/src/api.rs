@@ -10,6 +10,7 @@
 mod answer;
 mod auth;
 mod body;
+mod engine;
 mod error;
 pub(crate) mod fuzzing;
 mod graph;
@@ -53,12 +54,12 @@ use crate::{
         Clock,
         calls::{Calls, Usage},
     },
-    message::Engine,
     number::Number,
 };
 
 pub use self::{
     answer::{Body, Response},
+    engine::Engine,
     server::{Handler, serve, serve_secured},
 };
 

@@ -44,7 +44,7 @@ pub use self::{
 };
 use crate::{
     config,
-    conversation::core::Shared,
+    conversation::shared::Shared,
     file::{self, Lifetimes, Place, Record},
     moment::Moment,
     transport::blobs::Blobs,
@@ -218,7 +218,7 @@ impl Shelf {
                 let plaintext = zeroize::Zeroizing::new(self.shared.tokens.unwrap(&long_label(key), token).ok()?);
                 prost::Message::decode(plaintext.as_slice()).ok()
             }
-            _ => crate::conversation::core::open(&self.shared, Class::Media, key, sealed),
+            _ => self.shared.open(Class::Media, key, sealed),
         }
     }
 }

@@ -1,24 +1,25 @@
 //! Where the HTTP port, the webhooks and the conversations meet: what is sent, what comes in, what became of it.
 //!
-//! Purpose: plain types and the one trait ([`Engine`]) through which the HTTP port reaches a number. Types that hold content or a consumer's
-//! number have no `Debug`, `Display` or `Serialize`.
+//! Purpose: plain types. Those that hold content or a consumer's number have no `Debug`, `Display` or `Serialize`.
 //!
-//! May touch: its own values; it names [`Number`] for what the port serves besides messages. Must not: do IO, know HTTP, JSON, the store or the
-//! ratchet.
+//! May touch: its own values. Must not: do IO, know HTTP, JSON, the store, the ratchet or the number.
 
+mod attachment;
 pub mod country;
 mod inbound;
 mod outbound;
+pub mod template;
 
 use waxseal_content::{PhoneNumber, Text};
 
-use crate::{file, limits, number::Number, template};
+use crate::{file, limits};
 
 pub use crate::id::{InvalidWamid, Wamid};
 
 pub use self::{
+    attachment::{Attachment, File, Header},
     inbound::{InboundBody, InboundContext, InboundMedia, InboundMessage, Quoted},
-    outbound::{Accepted, Addressee, Attachment, File, Header, IdempotencyKey, Interactive, MessageStatus, Outbound, OutboundBody},
+    outbound::{Accepted, Addressee, IdempotencyKey, Interactive, MessageStatus, Outbound, OutboundBody},
 };
 
 /// Why a request was not accepted. Nothing was written, or (`Unavailable`) it is not known whether it was.
@@ -66,26 +67,6 @@ pub enum Refusal {
     /// A fault of this system.
     #[error("internal fault")]
     Internal,
-}
-
-/// One business number, as the HTTP port needs it.
-///
-/// The port never drops the future of a call it has begun because a client went away; it does when the process is told to stop and the
-/// grace period is over. Implementations therefore hold commit-before-emit on their own, whatever becomes of the future.
-pub trait Engine: Send + Sync + 'static {
-    /// Accepts a message: `Ok` only once it is durable.
-    fn send(&self, message: Outbound) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
-
-    /// Tells the consumer that a message was read, and with `typing` that an answer is being written.
-    fn mark_read(&self, message: Wamid, typing: bool) -> impl Future<Output = Result<(), Refusal>> + Send;
-
-    /// What is known about the number itself.
-    fn facts(&self) -> NumberFacts;
-
-    /// The number itself, for whatever the port serves besides messages.
-    fn number(&self) -> Option<&Number> {
-        None
-    }
 }
 
 /// What is known about a business number: business information, free to be shown to the business.

@@ -1,5 +1,7 @@
 //! What may be counted: closed lists of events, never who or what. One set for a sidecar, whatever the number of numbers it serves.
 
+mod counts;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -11,7 +13,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::conversation::core::Counts;
+pub use self::counts::{Counts, refused};
 
 /// One label from a closed list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -1,7 +1,7 @@
 //! One business number at work.
 //!
 //! Purpose: owns what belongs to a number: its keys, its lanes, its link to the transport, its webhook endpoint; accepts messages of the
-//! business ([`Engine`]). What is where: `accept` makes a message durable, `link` carries envelopes between transport and lanes, `keys`
+//! business. What is where: `accept` makes a message durable, `link` carries envelopes between transport and lanes, `keys`
 //! publishes and rotates pre-keys, `retention` moves the key chain, `hooks` posts webhooks, `status` tells how the number is doing.
 //!
 //! May touch: store, transport, custody. Must not: turn a ratchet itself (that is `conversation`), or know HTTP.
@@ -29,16 +29,17 @@ use crate::{
     book::{self, Book},
     config,
     conversation::{
-        Conduct,
-        core::{Core, SentTimes, Shared},
+        Blocks, Conduct,
+        core::Core,
         lane::{End, Event, Lane, Outfit},
+        shared::{SentTimes, Shared},
     },
     custody::{self, Custody, Keys},
     file::Urls,
     id::{LANES, Wamid},
     limits::{Clock, Limiter},
     media::{self, Shelf},
-    message::{Accepted, Engine, NumberFacts, Outbound, Refusal},
+    message::{Accepted, NumberFacts, Outbound, Refusal},
     metrics::Metrics,
     names::Names,
     transport::{Transport, blobs::Blobs, relay::RelayAccount},
@@ -193,8 +194,14 @@ impl Number {
         .await
         .map_err(Error::Book)?;
         let conduct = Conduct::new(&config.surface.rules, settings::identity_check(&book), quality::read(&book));
-        let shared = Arc::new(shared(&config, custody.keys(), names, conduct, Arc::clone(&surroundings.metrics)));
-        shared.blocks.load(&book);
+        let shared = Arc::new(shared(
+            &config,
+            custody.keys(),
+            names,
+            conduct,
+            blocks::read(&book),
+            Arc::clone(&surroundings.metrics),
+        ));
         let registration = registration::read(&book);
         let account = Arc::new(
             RelayAccount::new(
@@ -408,8 +415,12 @@ impl Number {
     }
 }
 
-impl Engine for Number {
-    async fn send(&self, message: Outbound) -> Result<Accepted, Refusal> {
+impl Number {
+    /// Accepts a message: `Ok` only once it is durable.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn send(&self, message: Outbound) -> Result<Accepted, Refusal> {
         if self.is_deregistered() {
             return Err(Refusal::NotRegistered);
         }
@@ -429,23 +440,25 @@ impl Engine for Number {
         accepted
     }
 
-    async fn mark_read(&self, message: Wamid, typing: bool) -> Result<(), Refusal> {
+    /// Tells the consumer that a message was read, and with `typing` that an answer is being written.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn mark_read(&self, message: Wamid, typing: bool) -> Result<(), Refusal> {
         if self.is_deregistered() {
             return Err(Refusal::NotRegistered);
         }
         accept::read_mark(self, &message, typing).await
     }
 
-    fn facts(&self) -> NumberFacts {
+    /// What is known about the number itself.
+    #[must_use]
+    pub fn facts(&self) -> NumberFacts {
         NumberFacts {
             connected: self.is_linked(),
             webhook_url: self.hooks.url(),
             ..self.facts.clone()
         }
-    }
-
-    fn number(&self) -> Option<&Number> {
-        Some(self)
     }
 }
 
@@ -485,7 +498,7 @@ async fn claim(store: &Store, names: &Names, keys: &mut Keys) -> Result<Vec<Clai
     Ok(claims)
 }
 
-fn shared(config: &config::Number, keys: &Keys, names: Names, conduct: Conduct, metrics: Arc<Metrics>) -> Shared {
+fn shared(config: &config::Number, keys: &Keys, names: Names, conduct: Conduct, blocks: Blocks, metrics: Arc<Metrics>) -> Shared {
     let retention = config.retention.duration();
     Shared {
         number: config.phone_number.clone(),
@@ -515,7 +528,7 @@ fn shared(config: &config::Number, keys: &Keys, names: Names, conduct: Conduct, 
         subscriptions: RwLock::default(),
         sent: SentTimes::default(),
         metrics,
-        blocks: Arc::default(),
+        blocks,
     }
 }
 

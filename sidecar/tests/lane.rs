@@ -31,9 +31,10 @@ use waxseal_sidecar::{
     config::{OverLimit, Rules, Secret},
     conversation::{
         Conduct,
-        core::{Core, SentTimes, Shared, SignedKeys},
+        core::Core,
         lane::{Emit, End, Event, Lane, Outfit, Post, Poster},
         record::{self, Job, Kept},
+        shared::{SentTimes, Shared, SignedKeys},
     },
     file::Urls,
     id,
@@ -189,7 +190,7 @@ impl Bed {
             subscriptions: RwLock::default(),
             sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),
-            blocks: Arc::default(),
+            blocks: Default::default(),
         };
         let mut bed = Self {
             shared: Arc::new(shared),

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::patience::Patient;
 use super::{Api, Limits, Request, Response, tls::Certificate};
-use crate::message::Engine;
+use crate::api::Engine;
 
 /// Answers the requests of a port.
 pub trait Handler: Send + Sync + 'static {

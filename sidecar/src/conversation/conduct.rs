@@ -9,7 +9,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use waxseal_content::{Body, Payload};
 use waxseal_signal::IdentityKey;
 
-use super::core::{Accepted, Peer};
+use super::{input::Accepted, peer::Peer};
 use crate::{
     config::Rules,
     id::PeerIndex,

@@ -7,9 +7,10 @@ use waxseal_store::Op;
 use zeroize::Zeroizing;
 
 use super::{
-    core::{Appended, Event, GivenUp, Requeued},
+    input::{Event, GivenUp, Requeued},
     plan::Plan,
     record::{self, About, DeadLetter, Kind},
+    turn::Appended,
 };
 use crate::{
     id::{self, PeerIndex},

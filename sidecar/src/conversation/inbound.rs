@@ -1,8 +1,6 @@
 //! Planning what a consumer's envelope does: decrypt, mark as dealt with, turn into webhook events and statuses; or, when it does not
 //! decrypt, ask for it again.
 
-use std::collections::{HashMap, HashSet};
-
 use bytes::Bytes;
 use waxseal_content::{Body, Media, MessageId, Payload, RetryReceipt, wire::Wire};
 use waxseal_sealing::Class;
@@ -10,79 +8,22 @@ use waxseal_signal::{Answer, Ciphertext, Consumed, Error, Keys, PeerId, PrivateR
 use waxseal_store::{Key, Op};
 
 use super::{
-    core::{Delivery, Input, Shared, refused},
+    input::{Delivery, Input},
     plan::Plan,
+    turn::Appended,
 };
 use crate::{
     file,
     id::{self, PeerIndex},
     message::{InboundBody, InboundContext, InboundMedia, InboundMessage, Quoted},
+    metrics::refused,
 };
-
-/// Retry receipts to one consumer within [`RETRY_WINDOW_MS`]; envelopes past that are only counted, so that garbage does not make us send.
-///
-/// A consumer whose session is lost needs one for each message of a whole backlog, so there is room for that.
-const RETRIES_PER_WINDOW: u32 = 1_000;
-const RETRY_WINDOW_MS: u64 = 60_000;
-const RETRY_PEERS: usize = 4096;
 
 /// Names under which one value says only that it exists.
 const MARK: &[u8] = b"1";
 
 /// In a context, where nothing is quoted.
 const NO_MESSAGE: MessageId = MessageId::new([0; 16]);
-
-/// How many retry receipts each consumer has been sent lately. Bounded: when it is full it forgets.
-#[derive(Default)]
-pub struct RetryBudget {
-    spent: HashMap<PeerIndex, (u64, u32)>,
-}
-
-impl RetryBudget {
-    fn allows(&self, peer: &PeerIndex, now_ms: u64, planned: usize) -> bool {
-        let spent = match self.spent.get(peer) {
-            Some((since, count)) if now_ms.saturating_sub(*since) < RETRY_WINDOW_MS => *count,
-            _ => 0,
-        };
-        usize::try_from(spent).unwrap_or(usize::MAX).saturating_add(planned) < RETRIES_PER_WINDOW as usize
-    }
-
-    pub(super) fn spend(&mut self, peer: &PeerIndex, now_ms: u64) {
-        if self.spent.len() >= RETRY_PEERS {
-            self.spent.retain(|_, (since, _)| now_ms.saturating_sub(*since) < RETRY_WINDOW_MS);
-            if self.spent.len() >= RETRY_PEERS {
-                self.spent.clear();
-            }
-        }
-        let entry = self.spent.entry(*peer).or_insert((now_ms, 0));
-        if now_ms.saturating_sub(entry.0) >= RETRY_WINDOW_MS {
-            *entry = (now_ms, 0);
-        }
-        entry.1 += 1;
-    }
-}
-
-/// The keys a delivery needs, as far as its outside tells.
-pub(super) fn needs(shared: &Shared, delivery: &Delivery, may_repeat: bool, keys: &mut HashSet<Key>) {
-    let names = &shared.names;
-    if may_repeat {
-        keys.insert(names.seen(&delivery.peer, delivery.envelope_id));
-    }
-    match Wire::parse(&delivery.body) {
-        Ok(Wire::Retry(receipt)) => {
-            keys.insert(names.message(id::of_envelope(receipt.envelope_id).0));
-        }
-        Ok(Wire::Signal(body)) => {
-            let needed = Ciphertext::from_body(body).and_then(|ciphertext| waxseal_signal::needed(&ciphertext));
-            if let Ok(Some(needed)) = needed {
-                keys.extend(needed.one_time_ec.map(|id| names.one_time_ec(id)));
-                keys.extend(needed.kyber.map(|id| names.one_time_kyber(id)));
-                keys.insert(names.used(&needed.base_key));
-            }
-        }
-        Err(_) => {}
-    }
-}
 
 impl Plan<'_> {
     pub(super) fn deliver(&mut self, delivery: &Delivery, input: &Input) {
@@ -399,7 +340,7 @@ impl Plan<'_> {
                 value,
                 ttl: shared.lifetime(job.expires_at_ms, self.now),
             });
-            self.appended.push(super::core::Appended::Job);
+            self.appended.push(Appended::Job);
         }
     }
 

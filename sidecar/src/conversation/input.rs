@@ -8,7 +8,7 @@ use waxseal_protocol::proto::Verdict;
 use waxseal_signal::Bundle;
 use waxseal_store::{EntryId, Key};
 
-use super::{core::Event, record::Job};
+use super::record::{About, Job};
 use crate::{id::PeerIndex, message::FailureReason};
 
 /// An envelope of a consumer.
@@ -43,6 +43,21 @@ pub struct Announced {
     pub field: String,
     /// The exact bytes to post.
     pub body: Bytes,
+}
+
+/// A webhook event as the line wants it.
+#[derive(Clone)]
+pub struct Event {
+    /// Its consumer.
+    pub peer: PeerIndex,
+    /// Names it over all attempts.
+    pub event_id: [u8; 16],
+    /// Until when it is tried.
+    pub window_end_ms: u64,
+    /// What to post.
+    pub body: Bytes,
+    /// What it tells of.
+    pub about: About,
 }
 
 /// A webhook event whose window has ended.

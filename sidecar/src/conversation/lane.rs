@@ -23,8 +23,11 @@ use waxseal_protocol::{
 use waxseal_store::{EntryId, Outcome, Store};
 
 use super::{
-    core::{self, Accepted, Announced, Core, Delivery, Input, Loaded, Settled, Shared, Unplanned},
+    core::Core,
+    input::{Accepted, Announced, Delivery, Input, Loaded},
     record::About,
+    shared::Shared,
+    turn::{Settled, Turn, Unplanned},
 };
 use crate::{
     id::{self, PeerIndex},
@@ -409,7 +412,7 @@ impl Lane {
         }
     }
 
-    async fn plan(&self, input: &Input, loaded: &Loaded) -> Result<core::Turn, Unplanned> {
+    async fn plan(&self, input: &Input, loaded: &Loaded) -> Result<Turn, Unplanned> {
         let _core = self.outfit.cores.acquire().await;
         let now = Moment::of(SystemTime::now());
         // Handing this thread's other tasks over costs more than a small turn does.

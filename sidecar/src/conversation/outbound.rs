@@ -5,12 +5,13 @@ use waxseal_content::{Body, EnvelopeId, MessageId, Payload, PhoneNumber, Text};
 use waxseal_protocol::proto::Envelope;
 use waxseal_sealing::Class;
 use waxseal_signal::{Bundle, Error, PeerId, Trust};
-use waxseal_store::{EntryId, Key, Op};
+use waxseal_store::{EntryId, Op};
 
 use super::{
-    core::{Accepted, Appended, Shared, Waiting},
+    input::Accepted,
     plan::Plan,
     record::{Job, Outgoing},
+    turn::{Appended, Waiting},
 };
 use crate::{
     id::{self, PeerIndex},
@@ -23,12 +24,6 @@ enum Unsent {
     Park,
     /// Nothing will help.
     Fail(FailureReason),
-}
-
-/// The key a message needs before it is encrypted again: what is kept of it.
-pub(super) fn needs(shared: &Shared, job: &Job) -> Option<Key> {
-    let message = MessageId::from_slice(&job.message_id).filter(|_| job.attempt > 0)?;
-    Some(shared.names.message(message))
 }
 
 impl Plan<'_> {

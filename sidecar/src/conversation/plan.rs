@@ -9,11 +9,16 @@ use waxseal_sealing::Class;
 use waxseal_store::{Batch, Fence, Key, Op};
 
 use super::{
-    core::{Accepted, Appended, Core, Counts, Input, Loaded, Peer, Shared, Taken, Turn, Unplanned, open, open_peer},
-    record::{self, About, Kept, Kind, PeerRecord, UserRecord},
+    core::Core,
+    input::{Accepted, Input, Loaded, Taken},
+    peer::Peer,
+    record::{self, About, Kept, Kind, UserRecord},
+    shared::Shared,
+    turn::{Appended, Turn, Unplanned},
 };
 use crate::{
     id::{self, PeerIndex, Wamid},
+    metrics::Counts,
     moment::Moment,
     names::Names,
     webhook,
@@ -68,8 +73,21 @@ pub(super) struct Keep {
     pub(super) dirty: bool,
 }
 
+impl Core {
+    /// Plans a turn.
+    ///
+    /// # Errors
+    /// [`Unplanned::Missing`] when more has to be loaded first (what a receipt refers to is known only once it is decrypted), or
+    /// [`Unplanned::Seal`].
+    pub fn plan(&self, input: &Input, loaded: &Loaded, now: Moment) -> Result<Turn, Unplanned> {
+        let mut plan = Plan::new(self, loaded, now);
+        plan.take(input);
+        plan.finish()
+    }
+}
+
 impl<'a> Plan<'a> {
-    pub(super) fn new(core: &'a Core, loaded: &'a Loaded, now: Moment) -> Self {
+    fn new(core: &'a Core, loaded: &'a Loaded, now: Moment) -> Self {
         Self {
             core,
             loaded,
@@ -94,7 +112,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Plans what there is to do, in the order in which it counts: what the relay and the consumers say comes before what the clock says.
-    pub(super) fn take(&mut self, input: &Input) {
+    fn take(&mut self, input: &Input) {
         for (envelope, verdict) in &input.verdicts {
             if self.is_full() {
                 return;
@@ -232,7 +250,7 @@ impl<'a> Plan<'a> {
 
     /// Opens a loaded value; one that does not open is counted and treated as absent, so that it blocks nobody.
     pub(super) fn open<M: prost::Message + Default>(&self, class: Class, key: &Key, sealed: &[u8]) -> Option<M> {
-        open(self.shared(), class, key, sealed)
+        self.shared().open(class, key, sealed)
     }
 
     pub(super) fn seal<M: prost::Message>(&mut self, class: Class, key: &Key, record: &M) -> Option<Bytes> {
@@ -258,7 +276,7 @@ impl<'a> Plan<'a> {
                 Some(cached) => Some(cached.peer.clone()),
                 None => {
                     let key = self.names().peer(index);
-                    self.value(&key).and_then(|sealed| open_peer(self.shared(), &key, sealed))
+                    self.value(&key).and_then(|sealed| self.shared().open_peer(&key, sealed))
                 }
             };
             let peer = known.unwrap_or_else(|| Peer::new(number));
@@ -287,7 +305,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Encrypts what is owed to peers, seals the changed peers and messages, and closes the plan.
-    pub(super) fn finish(mut self) -> Result<Turn, Unplanned> {
+    fn finish(mut self) -> Result<Turn, Unplanned> {
         if !self.missing.is_empty() {
             return Err(Unplanned::Missing(self.missing.into_iter().collect()));
         }
@@ -352,13 +370,7 @@ impl<'a> Plan<'a> {
     fn put_peer(&mut self, index: &PeerIndex) {
         self.put_user(index);
         let Some(draft) = self.peers.get(index) else { return };
-        let stored = PeerRecord {
-            number: draft.peer.number.reveal().to_owned(),
-            name: draft.peer.name.as_ref().map(|name| name.reveal().to_owned()),
-            signal: draft.peer.signal.to_bytes().to_vec(),
-            user_at_ms: draft.peer.user_at_ms,
-            heard_ms: draft.peer.heard_ms,
-        };
+        let stored = draft.peer.to_record();
         let key = self.names().peer(index);
         if let Some(value) = self.seal(Class::Session, &key, &stored) {
             self.ops.push(Op::Put {

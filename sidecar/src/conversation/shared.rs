@@ -13,13 +13,12 @@ use waxseal_signal::{Identity, PrivateRecord};
 use waxseal_store::Key;
 use zeroize::Zeroizing;
 
-use super::{Conduct, record::PeerRecord};
+use super::{Conduct, blocks::Blocks, peer::Peer};
 use crate::{
     file,
     metrics::Metrics,
     moment::Moment,
     names::Names,
-    number::blocks::Blocks,
     webhook::{self, route::Subscriptions},
 };
 
@@ -71,7 +70,7 @@ pub struct Shared {
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Whose messages are dropped.
-    pub blocks: Arc<Blocks>,
+    pub blocks: Blocks,
 }
 
 /// When the relay had each of the last messages: the record of a message is written when the consumer has it, not before. Bounded; what was
@@ -113,34 +112,6 @@ pub struct SignedKeys {
     pub signed: HashMap<u32, PrivateRecord>,
     /// Last-resort Kyber pre-keys.
     pub last_resort: HashMap<u32, PrivateRecord>,
-}
-
-/// A consumer as a lane knows it.
-#[derive(Clone)]
-pub struct Peer {
-    /// The number.
-    pub number: PhoneNumber,
-    /// The profile name last shown.
-    pub name: Option<Text>,
-    /// Session and pinned identity.
-    pub signal: waxseal_signal::Peer,
-    /// When it was last written down whom the consumer's user id names, Unix milliseconds; 0 for never.
-    pub user_at_ms: u64,
-    /// When the consumer last wrote, Unix milliseconds; 0 for never.
-    pub heard_ms: u64,
-}
-
-impl Peer {
-    /// A consumer there is no session with.
-    pub(super) fn new(number: &PhoneNumber) -> Self {
-        Self {
-            number: number.clone(),
-            name: None,
-            signal: waxseal_signal::Peer::new(),
-            user_at_ms: 0,
-            heard_ms: 0,
-        }
-    }
 }
 
 impl Shared {
@@ -216,29 +187,22 @@ impl Shared {
             .get(&id)
             .cloned()
     }
-}
 
-/// Opens a sealed record; `None`, with a line in the log, when it is not ours or its hour is gone.
-pub fn open<M: prost::Message + Default>(shared: &Shared, class: Class, key: &Key, sealed: &[u8]) -> Option<M> {
-    match shared.sealer.open(class, key.as_str(), sealed) {
-        Ok(plaintext) => M::decode(plaintext.as_slice()).ok(),
-        Err(error) => {
-            shared.metrics.unopened.inc();
-            tracing::warn!(%error, ?class, "a stored value does not open; treating it as absent");
-            None
+    /// Opens a sealed record; `None`, with a line in the log, when it is not ours or its hour is gone.
+    pub fn open<M: prost::Message + Default>(&self, class: Class, key: &Key, sealed: &[u8]) -> Option<M> {
+        match self.sealer.open(class, key.as_str(), sealed) {
+            Ok(plaintext) => M::decode(plaintext.as_slice()).ok(),
+            Err(error) => {
+                self.metrics.unopened.inc();
+                tracing::warn!(%error, ?class, "a stored value does not open; treating it as absent");
+                None
+            }
         }
     }
-}
 
-/// Opens a sealed peer.
-#[must_use]
-pub fn open_peer(shared: &Shared, key: &Key, sealed: &[u8]) -> Option<Peer> {
-    let stored: PeerRecord = open(shared, Class::Session, key, sealed)?;
-    Some(Peer {
-        number: PhoneNumber::parse(&stored.number).ok()?,
-        name: stored.name.map(Text::new),
-        signal: waxseal_signal::Peer::from_bytes(&stored.signal).ok()?,
-        user_at_ms: stored.user_at_ms,
-        heard_ms: stored.heard_ms,
-    })
+    /// Opens a sealed peer.
+    #[must_use]
+    pub fn open_peer(&self, key: &Key, sealed: &[u8]) -> Option<Peer> {
+        Peer::of(self.open(Class::Session, key, sealed)?)
+    }
 }

@@ -9,9 +9,9 @@ use waxseal_store::Op;
 
 use super::{
     conduct,
-    core::Waiting,
     plan::{Keep, Plan},
     record::{About, Kept, Kind, Step},
+    turn::Waiting,
 };
 use crate::{
     id::{self, PeerIndex},

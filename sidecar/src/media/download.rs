@@ -12,7 +12,7 @@ use waxseal_sealing::stream::{Decryptor, Span};
 
 use super::{Shelf, TURN};
 use crate::{
-    conversation::core::Shared,
+    conversation::shared::Shared,
     file::{File, Place, Refusal},
     transport::blobs::Blob,
 };

@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    conversation::core::{SentTimes, SignedKeys},
+    conversation::shared::{SentTimes, SignedKeys},
     message::NumberFacts,
     metrics::Metrics,
     names::Names,
@@ -239,7 +239,7 @@ fn shared(retention: Duration, now: SystemTime) -> Shared {
         subscriptions: RwLock::default(),
         sent: SentTimes::default(),
         conduct: crate::conversation::Conduct::default(),
-        blocks: Arc::default(),
+        blocks: Default::default(),
         metrics: Metrics::register(&mut Registry::default()),
     }
 }

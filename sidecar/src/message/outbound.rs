@@ -1,8 +1,12 @@
 //! What a business sends.
 
-use waxseal_content::{Contacts, Location, MediaKind, PhoneNumber, Text};
+use waxseal_content::{Contacts, Location, PhoneNumber, Text};
 
-use crate::{id::Wamid, limits::Quota, template};
+use super::{
+    attachment::{Attachment, Header},
+    template,
+};
+use crate::{id::Wamid, limits::Quota};
 
 /// One message of the business to one consumer.
 pub struct Outbound {
@@ -57,47 +61,12 @@ pub enum OutboundBody {
     Template(Box<template::Call>),
 }
 
-/// A file that a message carries.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Attachment {
-    /// How it is to be shown.
-    pub kind: MediaKind,
-    /// Where it is.
-    pub file: File,
-    /// What is said about it.
-    pub caption: Option<Text>,
-    /// The name under which it may be saved.
-    pub filename: Option<Text>,
-    /// Audio that was recorded to be listened to.
-    pub voice: bool,
-}
-
-/// Where the file of a message is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum File {
-    /// Uploaded before, or received: digits.
-    Id(String),
-    /// To be fetched from there.
-    Link(Text),
-}
-
 /// Something to choose from or to press.
 pub struct Interactive {
     /// All of it but the header, which is empty here.
     pub content: waxseal_content::Interactive,
     /// What stands above the body.
     pub header: Option<Header>,
-}
-
-/// What stands above a body.
-#[derive(Clone, PartialEq)]
-pub enum Header {
-    /// A line of text.
-    Text(Text),
-    /// A picture, film or document.
-    Media(Box<Attachment>),
-    /// A place.
-    Location(Box<Location>),
 }
 
 /// The `Idempotency-Key` of a request and what the request said.

@@ -13,10 +13,7 @@ use waxseal_store::{Batch, Key, Op, Outcome};
 
 use super::Number;
 use crate::{
-    conversation::{
-        core,
-        record::{self, Answer, Job, Kept},
-    },
+    conversation::record::{self, Answer, Job, Kept},
     id::{self, PeerIndex, Wamid},
     limits::Quota,
     message::{Accepted, Addressee, IdempotencyKey, Outbound, Refusal},
@@ -168,7 +165,7 @@ async fn answered_before(number: &Number, key: &Key, idempotency: &IdempotencyKe
     let Some(sealed) = values.into_iter().next().flatten() else {
         return Ok(None);
     };
-    let answer: Answer = core::open(&number.shared, Class::Message, key, &sealed).ok_or(Refusal::Internal)?;
+    let answer: Answer = number.shared.open(Class::Message, key, &sealed).ok_or(Refusal::Internal)?;
     if answer.fingerprint != idempotency.fingerprint {
         return Err(Refusal::IdempotencyMismatch);
     }
@@ -185,7 +182,7 @@ pub(super) async fn read_mark(number: &Number, wamid: &Wamid, typing: bool) -> R
     let (consumer, own) = (values.next().flatten(), values.next().flatten());
     // A message of the business is not for the business to read.
     let consumer = consumer.filter(|_| own.is_none()).ok_or(Refusal::UnknownMessage)?;
-    let consumer = core::open_peer(shared, &keys[0], &consumer).ok_or(Refusal::UnknownMessage)?.number;
+    let consumer = shared.open_peer(&keys[0], &consumer).ok_or(Refusal::UnknownMessage)?.number;
     let now = Moment::of(SystemTime::now());
     let retention_ms = shared.retention_ms();
     let receipt = Body::Receipt {

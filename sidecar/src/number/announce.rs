@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::Number;
 use crate::{
-    conversation::{core::Announced, lane::Event},
+    conversation::{input::Announced, lane::Event},
     id,
     message::Refusal,
 };

@@ -10,11 +10,7 @@ use waxseal_sealing::Class;
 use waxseal_store::EntryId;
 
 use super::Number;
-use crate::{
-    conversation::{core, record::Event},
-    id::LANES,
-    moment::Moment,
-};
+use crate::{conversation::record::Event, id::LANES, moment::Moment};
 
 /// Costs a few reads.
 const PERIOD: Duration = Duration::from_secs(15);
@@ -44,7 +40,7 @@ async fn count(number: &Number) -> Result<[i64; 3], waxseal_store::Error> {
         waiting += number.store.queue_len(&events).await?;
         dead += number.store.queue_len(&names.dead_letters(lane)).await?;
         if let Some((_, sealed)) = number.store.range(&events, EntryId::ZERO, 1).await?.pop() {
-            let event: Option<Event> = core::open(&number.shared, Class::Webhook, &events, &sealed);
+            let event: Option<Event> = number.shared.open(Class::Webhook, &events, &sealed);
             let made_at_ms = event.and_then(|event| event.about).map(|about| about.made_at_ms);
             oldest_ms = made_at_ms.unwrap_or(now.ms).min(oldest_ms);
         }

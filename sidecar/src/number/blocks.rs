@@ -4,8 +4,7 @@
 //! one of very many writes little.
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    sync::{PoisonError, RwLock},
+    collections::BTreeMap,
     time::{Duration, SystemTime},
 };
 
@@ -15,7 +14,7 @@ use waxseal_content::PhoneNumber;
 use super::{Number, accept};
 use crate::{
     book::{self, Book},
-    conversation::core,
+    conversation::Blocks,
     id::PeerIndex,
     message::{Addressee, Refusal},
     moment::Moment,
@@ -28,39 +27,6 @@ const DOCUMENTS: &str = "blocked:";
 const MAX_BLOCKED: usize = 64_000;
 /// Who has not written for this long cannot be blocked.
 const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The blocked consumers by their blind indexes, as every inbound message asks for them.
-#[derive(Default)]
-pub struct Blocks(RwLock<HashSet<PeerIndex>>);
-
-impl Blocks {
-    /// Whether this consumer is blocked.
-    #[must_use]
-    pub fn contains(&self, peer: &PeerIndex) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(peer)
-    }
-
-    /// What the book says.
-    pub(super) fn load(&self, book: &Book) {
-        let documents = book.names(DOCUMENTS);
-        let rows = documents.iter().flat_map(|name| rows(book, name));
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = rows.filter_map(|(key, _)| index(&key)).collect();
-    }
-
-    /// What the book says of one: read under the lock, so that the last one to look sees the last state.
-    fn refresh(&self, book: &Book, document: &str, key: &str) {
-        let Some(peer) = index(key) else { return };
-        let mut blocked = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        match rows(book, document).contains_key(key) {
-            true => blocked.insert(peer),
-            false => blocked.remove(&peer),
-        };
-    }
-
-    fn len(&self) -> usize {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
-    }
-}
 
 /// A blocked consumer, by the blind index in hex.
 type Rows = BTreeMap<String, Row>;
@@ -102,6 +68,13 @@ pub enum NotBlocked {
     Itself,
 }
 
+/// Whom the book says the business has blocked.
+pub(super) fn read(book: &Book) -> Blocks {
+    let documents = book.names(DOCUMENTS);
+    let rows = documents.iter().flat_map(|name| rows(book, name));
+    Blocks::new(rows.filter_map(|(key, _)| index(&key)))
+}
+
 impl Number {
     /// Whether messages of this consumer are dropped.
     #[must_use]
@@ -128,7 +101,7 @@ impl Number {
             .collect();
         let values = self.store.get(&keys).await.map_err(|_| Refusal::Unavailable)?;
         let opened = keys.iter().zip(values).map(|(key, sealed)| {
-            let peer = core::open_peer(&self.shared, key, &sealed?)?;
+            let peer = self.shared.open_peer(key, &sealed?)?;
             Some(peer.number)
         });
         Ok(opened.collect())
@@ -213,7 +186,9 @@ impl Number {
             Ok::<_, book::Error>(())
         });
         change.await?;
-        self.shared.blocks.refresh(&self.book, &document, key);
+        if let Some(peer) = index(key) {
+            self.shared.blocks.refresh(peer, || rows(&self.book, &document).contains_key(key));
+        }
         Ok(())
     }
 
@@ -223,7 +198,7 @@ impl Number {
         let values = self.store.get(&keys).await;
         let values = values.map_err(|_| book::Error::Unavailable("the store does not answer"))?;
         let opened = keys.iter().zip(values).map(|(key, sealed)| {
-            let peer = core::open_peer(&self.shared, key, &sealed?)?;
+            let peer = self.shared.open_peer(key, &sealed?)?;
             Some(peer.heard_ms)
         });
         Ok(opened.map(Option::unwrap_or_default).collect())

@@ -11,10 +11,7 @@ use waxseal_store::{EntryId, Key};
 
 use super::{Number, accept::refusal};
 use crate::{
-    conversation::{
-        core,
-        record::{About, DeadLetter, Event, Job, Kept, Outgoing, Step},
-    },
+    conversation::record::{About, DeadLetter, Event, Job, Kept, Outgoing, Step},
     id::{self, LANES, PeerIndex, Wamid},
     message::Refusal,
 };
@@ -137,7 +134,7 @@ impl Number {
         let values = self.store.get(&keys).await.map_err(|error| refusal(&error))?;
         let mut known = Vec::new();
         for ((message, key), sealed) in messages.iter().zip(&keys).zip(values) {
-            let kept: Option<Kept> = sealed.and_then(|sealed| core::open(&self.shared, Class::Message, key, &sealed));
+            let kept: Option<Kept> = sealed.and_then(|sealed| self.shared.open(Class::Message, key, &sealed));
             if let Some(kept) = kept
                 && let Ok(to) = PhoneNumber::parse(&kept.to)
             {
@@ -230,7 +227,7 @@ impl Number {
             let at_end = entries.len() < PAGE;
             for (entry, sealed) in entries {
                 after = entry;
-                if let Some(record) = core::open(&self.shared, class, queue, &sealed) {
+                if let Some(record) = self.shared.open(class, queue, &sealed) {
                     look(record);
                 }
             }

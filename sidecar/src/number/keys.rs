@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::{Error, Number};
 use crate::{
-    conversation::core::SignedKeys,
+    conversation::shared::SignedKeys,
     custody::{Keys, PreKeyEntry},
     moment::Moment,
 };

@@ -10,7 +10,6 @@ use waxseal_store::{Batch, EntryId, Op};
 use super::{Number, accept::refusal};
 use crate::{
     conversation::{
-        core,
         lane::{Event, Selection},
         record::{DeadLetter, Kind},
     },
@@ -108,7 +107,7 @@ impl Number {
         let queue = self.shared.names.dead_letters(at.lane);
         let entries = self.store.range(&queue, at.after, limit.min(PAGE)).await;
         let entries = entries.map_err(|error| refusal(&error))?;
-        let open = |sealed: &[u8]| core::open(&self.shared, Class::Webhook, &queue, sealed);
+        let open = |sealed: &[u8]| self.shared.open(Class::Webhook, &queue, sealed);
         Ok(entries.into_iter().map(|(entry, sealed)| (entry, open(&sealed))).collect())
     }
 

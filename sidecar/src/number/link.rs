@@ -17,7 +17,7 @@ use waxseal_protocol::{
 use super::{Number, keys, registration::Standing};
 use crate::{
     conversation::{
-        core::Delivery,
+        input::Delivery,
         lane::{Emit, Event, lane_of_answer},
     },
     custody, id,

@@ -8,10 +8,7 @@ use waxseal_store::EntryId;
 
 use super::{Number, accept};
 use crate::{
-    conversation::{
-        core,
-        record::{Event, Job},
-    },
+    conversation::record::{Event, Job},
     id::LANES,
     moment::Moment,
 };
@@ -88,11 +85,11 @@ impl Number {
         for lane in 0..LANES {
             let (accepted, events) = (names.accepted(lane), names.events(lane));
             if let Some((_, sealed)) = self.store.range(&accepted, EntryId::ZERO, 1).await?.pop() {
-                let job: Option<Job> = core::open(&self.shared, Class::Message, &accepted, &sealed);
+                let job: Option<Job> = self.shared.open(Class::Message, &accepted, &sealed);
                 oldest_ms = older(oldest_ms, job.as_ref().and_then(accept::sent_at_ms));
             }
             if let Some((_, sealed)) = self.store.range(&events, EntryId::ZERO, 1).await?.pop() {
-                let event: Option<Event> = core::open(&self.shared, Class::Webhook, &events, &sealed);
+                let event: Option<Event> = self.shared.open(Class::Webhook, &events, &sealed);
                 oldest_ms = older(oldest_ms, event.and_then(|event| event.about).map(|about| about.made_at_ms));
             }
         }

@@ -14,7 +14,7 @@ use super::Number;
 use crate::{
     book::{self, Book},
     config,
-    conversation::{core::Shared, lane::Event},
+    conversation::{lane::Event, shared::Shared},
     webhook::{
         deliver::InvalidEndpoint,
         handshake::{self, Unverified},

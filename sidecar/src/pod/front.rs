@@ -40,10 +40,7 @@ use self::{
     gate::Watch,
 };
 use super::{metrics::Metrics, ownership::machine::Instance};
-use crate::{
-    api::{self, Api, Handler, Limits, Request, Response, tls::Certificate},
-    message::Engine,
-};
+use crate::api::{self, Api, Engine, Handler, Limits, Request, Response, tls::Certificate};
 
 /// How often a waiting request looks again, should nobody tell it to.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

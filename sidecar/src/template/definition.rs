@@ -6,7 +6,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use waxseal_content::MediaKind;
 
-use super::{Category, pattern::Pattern};
+use super::pattern::Pattern;
+
+/// What a template is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Category {
+    /// One-time codes.
+    Authentication,
+    /// What the consumer asked for.
+    Utility,
+    /// Everything else.
+    Marketing,
+}
 
 /// Whether a template may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Fault;
+use crate::message::template::Fault;
 
 /// Why a template message cannot be sent. Says which part and which rule, never what a parameter said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -5,12 +5,14 @@ use std::{collections::HashMap, time::Duration};
 use waxseal_content::{TemplateButton, TemplateButtonKind, Text};
 
 use super::{
-    Call, Category, Component, Filled, Parameter, Part, Value,
-    definition::{self, Action, Entry, Status},
+    definition::{self, Action, Category, Entry, Status},
     error::{Error, Place},
     pattern::{Pattern, Variable},
 };
-use crate::message::Header;
+use crate::message::{
+    Header,
+    template::{Call, Component, Parameter, Part, Value},
+};
 
 /// The longest header and body once filled in, in characters, and a body that stands alone.
 const HEADER_CHARS: usize = 60;
@@ -22,6 +24,26 @@ const CODE_CHARS: usize = 15;
 const PAYLOAD_CHARS: usize = 256;
 /// Codes are worthless soon.
 const AUTHENTICATION_LIFETIME: Duration = Duration::from_secs(600);
+
+/// A template, filled in. Its file, if it has one, is only named.
+pub struct Filled {
+    /// Its name.
+    pub name: String,
+    /// Its language.
+    pub language: String,
+    /// What it is for.
+    pub category: Category,
+    /// Above the body.
+    pub header: Option<Header>,
+    /// The message itself.
+    pub body: Text,
+    /// Below the body.
+    pub footer: Option<Text>,
+    /// What can be pressed.
+    pub buttons: Vec<TemplateButton>,
+    /// After which time it is not worth delivering any more; `None` for as long as any message.
+    pub worth: Option<Duration>,
+}
 
 /// Fills a template in.
 ///

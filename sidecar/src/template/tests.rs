@@ -1,5 +1,7 @@
 //! What may be registered, and what comes of filling it in.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 use waxseal_content::{MediaKind, TemplateButtonKind, Text};
 
@@ -8,7 +10,7 @@ use super::{
     definition::{Entry, ParameterFormat, Status},
     *,
 };
-use crate::message::{Attachment, File};
+use crate::message::{Attachment, File, Header};
 
 fn draft(name: &str, category: Category, components: Json) -> Draft {
     Draft {

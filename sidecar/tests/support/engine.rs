@@ -10,9 +10,10 @@ use std::{
 
 use tokio::sync::Semaphore;
 use waxseal_sidecar::{
+    api::Engine,
     id::Wamid,
     limits::Quota,
-    message::{Accepted, Addressee, Engine, IdempotencyKey, MessageStatus, NumberFacts, Outbound, OutboundBody, Refusal},
+    message::{Accepted, Addressee, IdempotencyKey, MessageStatus, NumberFacts, Outbound, OutboundBody, Refusal},
 };
 
 /// What a number was asked for, in words.

@@ -16,7 +16,7 @@ use super::{
     paging, phone,
 };
 use crate::{
-    message::{Engine as _, NumberFacts, country},
+    message::{NumberFacts, country},
     number::Number,
 };
 

@@ -14,7 +14,7 @@ use super::{
     Answer, Call,
     fields::{self, Member},
 };
-use crate::{message::Engine as _, number::Number};
+use crate::number::Number;
 
 /// What the app may do, as clients ask.
 const SCOPES: [&str; 2] = ["whatsapp_business_management", "whatsapp_business_messaging"];

@@ -19,7 +19,6 @@ use crate::{
         record::{Kind, Step},
     },
     id::Wamid,
-    message::Engine as _,
     number::{Cursor, Happening, History, Letter, Number, Update},
 };
 

@@ -13,7 +13,7 @@ use super::{
     Answer, Call,
     arguments::Arguments,
 };
-use crate::{message::Engine as _, number::Number};
+use crate::number::Number;
 
 /// The document of what little the node takes.
 const DOCUMENT: &str = "node";

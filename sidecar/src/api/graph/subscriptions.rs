@@ -77,7 +77,7 @@ pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer 
 
 pub(super) fn subscribed_apps(numbers: &[&Number]) -> Value {
     let apps = numbers.first().filter(|number| !number.webhooks_told().unsubscribed).map(|number| {
-        let facts = crate::message::Engine::facts(*number);
+        let facts = number.facts();
         let mut app = json!({"whatsapp_business_api_data": {"id": facts.app_id, "name": "Waxseal", "link": format!("/{}", facts.app_id)}});
         if let Some(url) = number.webhooks_told().account {
             app["override_callback_uri"] = url.into();

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use waxseal_store::{Batch, EntryId, Key, Op, Outcome};
 
-use super::{super::core::Loaded, End, LINE, Lane, PAGE, RETRY_FIRST, RETRY_MOST};
-use crate::webhook::line::Line;
+use super::{End, LINE, Lane, PAGE, RETRY_FIRST, RETRY_MOST};
+use crate::{conversation::input::Loaded, webhook::line::Line};
 
 /// What is kept of the last batches, to put back what a failing Redis lost.
 const TAIL_BATCHES: usize = 64;

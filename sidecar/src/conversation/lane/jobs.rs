@@ -9,14 +9,12 @@ use waxseal_sealing::Class;
 use waxseal_signal::{Bundle, OneTimePublicKey, SignedPublicKey};
 use waxseal_store::{EntryId, Key};
 
-use super::{
-    super::{
-        core::{self, Accepted},
-        record::Job,
-    },
-    BUNDLE_RETRY, End, Event, Lane, MAX_BAD_BUNDLES, MAX_PARKED, MAX_PARKED_EACH, MAX_UNANSWERED, PAGE, Parked,
+use super::{BUNDLE_RETRY, End, Event, Lane, MAX_BAD_BUNDLES, MAX_PARKED, MAX_PARKED_EACH, MAX_UNANSWERED, PAGE, Parked};
+use crate::{
+    conversation::{input::Accepted, record::Job},
+    id::PeerIndex,
+    message::FailureReason,
 };
-use crate::{id::PeerIndex, message::FailureReason};
 
 impl Lane {
     /// Whether further messages are to be read from the queue.
@@ -36,7 +34,7 @@ impl Lane {
         let at_end = !self.more_jobs;
         for (entry, sealed) in entries {
             self.job_cursor = entry;
-            let job: Option<Job> = core::open(&self.outfit.shared, Class::Message, &queue, &sealed);
+            let job: Option<Job> = self.outfit.shared.open(Class::Message, &queue, &sealed);
             let number = job.as_ref().and_then(|job| PhoneNumber::parse(&job.to).ok());
             let (Some(job), Some(number)) = (job, number) else {
                 self.input.unreadable.push(entry);

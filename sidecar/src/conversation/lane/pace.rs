@@ -8,8 +8,8 @@ use std::{
 use tokio::time::Instant;
 use waxseal_store::EntryId;
 
-use super::{super::core::Accepted, JOBS_PER_TURN, Lane, MAX_PARKED, MAX_PARKED_EACH};
-use crate::{id::PeerIndex, limits::Grant};
+use super::{JOBS_PER_TURN, Lane, MAX_PARKED, MAX_PARKED_EACH};
+use crate::{conversation::input::Accepted, id::PeerIndex, limits::Grant};
 
 /// Places of messages that are remembered as counted; who is forgotten is counted twice, which only takes longer.
 const MAX_PAID: usize = 4096;

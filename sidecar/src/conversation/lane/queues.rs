@@ -5,15 +5,16 @@ use waxseal_content::{EnvelopeId, MessageId, PhoneNumber, Text};
 use waxseal_sealing::Class;
 use waxseal_store::EntryId;
 
-use super::{
-    super::{
-        core::{self, Event, GivenUp, Waiting},
+use super::{DEADLINE_CHECK, Emit, End, Lane, PAGE, Post, RETRY_MOST, now_ms};
+use crate::{
+    conversation::{
+        input::{Event, GivenUp},
         outbound,
         record::{Event as StoredEvent, Outgoing},
+        turn::Waiting,
     },
-    DEADLINE_CHECK, Emit, End, Lane, PAGE, Post, RETRY_MOST, now_ms,
+    webhook::line::{self, PeerTag},
 };
-use crate::webhook::line::{self, PeerTag};
 
 impl Lane {
     /// Reads the outbox: everything the relay has not answered for is sent again, as it is stored, if there is a link.
@@ -26,7 +27,7 @@ impl Lane {
             let mut envelopes = Vec::with_capacity(entries.len());
             for (entry, sealed) in entries {
                 after = entry;
-                let stored: Option<Outgoing> = core::open(&self.outfit.shared, Class::Message, &queue, &sealed);
+                let stored: Option<Outgoing> = self.outfit.shared.open(Class::Message, &queue, &sealed);
                 let Some(stored) = stored else { continue };
                 let (Some(envelope_id), Ok(to)) = (EnvelopeId::from_slice(&stored.envelope_id), PhoneNumber::parse(&stored.to)) else {
                     continue;
@@ -91,7 +92,10 @@ impl Lane {
                     let more = entries.len() == PAGE;
                     let mut page = Vec::with_capacity(entries.len());
                     for (id, sealed) in entries {
-                        match core::open::<StoredEvent>(&self.outfit.shared, Class::Webhook, &queue, &sealed)
+                        match self
+                            .outfit
+                            .shared
+                            .open::<StoredEvent>(Class::Webhook, &queue, &sealed)
                             .and_then(|event| entry(id, event))
                         {
                             Some(entry) => page.push(entry),

@@ -9,12 +9,10 @@ use tokio::sync::oneshot;
 use waxseal_sealing::Class;
 use waxseal_store::EntryId;
 
-use super::{
-    super::{
-        core::{self, Event, Requeued},
-        record::{self, About, DeadLetter},
-    },
-    End, Lane, PAGE,
+use super::{End, Lane, PAGE};
+use crate::conversation::{
+    input::{Event, Requeued},
+    record::{self, About, DeadLetter},
 };
 
 /// Pages looked at before the lane sees to its other work.
@@ -89,7 +87,7 @@ impl Lane {
             replay.at_end = entries.len() < PAGE;
             for (entry, sealed) in entries {
                 replay.after = entry;
-                let letter: Option<DeadLetter> = core::open(&self.outfit.shared, Class::Webhook, &queue, &sealed);
+                let letter: Option<DeadLetter> = self.outfit.shared.open(Class::Webhook, &queue, &sealed);
                 let letter = letter.filter(|letter| letter.died_at_ms <= replay.asked_at_ms);
                 if let Some(event) = letter.and_then(|letter| event(letter.event?))
                     && replay.selection.takes(&event.event_id, &event.about)

@@ -8,12 +8,10 @@ use waxseal_sealing::Class;
 use waxseal_store::EntryId;
 
 use super::{
-    super::{
-        core::{Event, GivenUp, Requeued, open},
-        record::{self, DeadLetter, Kept, Kind, Step},
-    },
+    super::record::{self, DeadLetter, Kept, Kind, Step},
     world::{RETENTION, World},
 };
+use crate::conversation::input::{Event, GivenUp, Requeued};
 
 const WINDOW: Duration = Duration::from_secs(60 * 60);
 const NO_STORAGE: Duration = Duration::from_secs(60 * 60);
@@ -35,7 +33,7 @@ impl World {
         for lane in 0..self.lanes.len() {
             let queue = self.shared.names.events(self.lanes[lane].core.lane);
             for (entry, sealed) in self.store.range(&queue) {
-                let stored = open::<record::Event>(&self.shared, Class::Webhook, &queue, &sealed).unwrap();
+                let stored = self.shared.open::<record::Event>(Class::Webhook, &queue, &sealed).unwrap();
                 waiting.push((lane, entry, event(stored)));
             }
         }
@@ -47,7 +45,7 @@ impl World {
         for lane in 0..self.lanes.len() {
             let queue = self.shared.names.dead_letters(self.lanes[lane].core.lane);
             for (entry, sealed) in self.store.range(&queue) {
-                dead.push((lane, entry, open(&self.shared, Class::Webhook, &queue, &sealed).unwrap()));
+                dead.push((lane, entry, self.shared.open(Class::Webhook, &queue, &sealed).unwrap()));
             }
         }
         dead
@@ -79,7 +77,7 @@ impl World {
 
     fn kept(&self, message: MessageId) -> Kept {
         let key = self.shared.names.message(message);
-        open(&self.shared, Class::Message, &key, &self.store.get(&key).unwrap()).unwrap()
+        self.shared.open(Class::Message, &key, &self.store.get(&key).unwrap()).unwrap()
     }
 }
 

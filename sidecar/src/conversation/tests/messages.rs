@@ -3,10 +3,10 @@
 use waxseal_content::{Body, EnvelopeId, MessageId, Payload, PhoneNumber, ReceiptKind};
 
 use super::{
-    super::core::refused,
     relay::message_key,
     world::{BUSINESS, Posted, World},
 };
+use crate::metrics::refused;
 
 #[test]
 fn both_ways() {

@@ -268,7 +268,10 @@ fn a_user_id_leads_to_its_consumer_for_as_long_as_the_conversation_lives() {
     let key = world.shared.names.user(&world.shared.blind.of(&user_id));
     let open = |world: &World| {
         let sealed = world.store.get(&key)?;
-        super::super::core::open::<UserRecord>(&world.shared, Class::Session, &key, &sealed).map(|user| (sealed, user.number))
+        world
+            .shared
+            .open::<UserRecord>(Class::Session, &key, &sealed)
+            .map(|user| (sealed, user.number))
     };
     let (first, found) = open(&world).unwrap();
     assert_eq!(found, number.reveal());

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::{
     super::{
         Conduct,
-        core::{Core, Counts, Input, SentTimes, Shared, SignedKeys},
+        core::Core,
         record::{self, Job, Kept},
     },
     phone::{Phone, Wish},
@@ -26,10 +26,14 @@ use super::{
     store::Store,
 };
 use crate::{
+    conversation::{
+        input::Input,
+        shared::{SentTimes, Shared, SignedKeys},
+    },
     file,
     id::{self, PeerIndex},
     message::NumberFacts,
-    metrics::Metrics,
+    metrics::{Counts, Metrics},
     moment::Moment,
     names::Names,
     webhook::body::Account,
@@ -153,7 +157,7 @@ impl World {
             subscriptions: RwLock::default(),
             sent: SentTimes::default(),
             metrics: Metrics::register(&mut Registry::default()),
-            blocks: Arc::default(),
+            blocks: Default::default(),
         });
         let mut world = Self {
             now,

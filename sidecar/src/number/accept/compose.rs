@@ -9,7 +9,7 @@ use waxseal_sealing::Class;
 
 use super::{Number, refusal};
 use crate::{
-    conversation::{core, record::UserRecord},
+    conversation::record::UserRecord,
     file,
     id::{MediaId, Wamid},
     message::{Addressee, Attachment, File, Header, Interactive, MessageStatus, Outbound, OutboundBody, Refusal},
@@ -60,7 +60,7 @@ pub(in crate::number) async fn addressee(number: &Number, to: Addressee) -> Resu
         .await
         .map_err(|error| refusal(&error))?;
     let sealed = values.into_iter().next().flatten().ok_or(Refusal::UnknownUser)?;
-    let user: UserRecord = core::open(shared, Class::Session, &key, &sealed).ok_or(Refusal::UnknownUser)?;
+    let user: UserRecord = shared.open(Class::Session, &key, &sealed).ok_or(Refusal::UnknownUser)?;
     PhoneNumber::parse(&user.number).map_err(|_| Refusal::UnknownUser)
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn compose(
             Body::Interactive(Box::new(content)).into()
         }
         OutboundBody::Template(call) => {
-            let filled = template::fill(number, &call)?;
+            let filled = template::fill(&number.templates(), &call)?;
             if by_user_id && filled.category == Category::Authentication {
                 return Err(Refusal::NumberNeeded);
             }

@@ -8,7 +8,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use crate::{api::Api, message::Engine, pod::ownership::Lease};
+use crate::{
+    api::{Api, Engine},
+    pod::ownership::Lease,
+};
 
 /// Where requests go.
 enum Route<E> {

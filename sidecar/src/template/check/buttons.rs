@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Fault, example, fault, text, word};
 use crate::template::{
-    Category,
+    definition::Category,
     definition::{Action, Button},
     pattern::{Pattern, Variable},
     words::Words,

@@ -9,14 +9,20 @@ use waxseal_store::{Batch, Key, Outcome};
 
 use super::{
     super::super::{
-        core::{Accepted, Core, Delivery, Input, Loaded, Unplanned, Waiting, open},
+        core::Core,
         outbound,
         record::{Event, Job, Outgoing},
     },
     BUSINESS, Lane, World,
     view::posted,
 };
-use crate::id::{self, LANES};
+use crate::{
+    conversation::{
+        input::{Accepted, Delivery, Input, Loaded},
+        turn::{Unplanned, Waiting},
+    },
+    id::{self, LANES},
+};
 
 impl World {
     /// Starts, or starts anew after a crash: nothing in memory survives.
@@ -51,7 +57,7 @@ impl World {
         let queue = self.shared.names.outbox(self.lanes[lane].core.lane);
         let mut envelopes = Vec::new();
         for (entry, sealed) in self.store.range(&queue) {
-            let stored: Outgoing = open(&self.shared, Class::Message, &queue, &sealed).unwrap();
+            let stored: Outgoing = self.shared.open(Class::Message, &queue, &sealed).unwrap();
             let envelope_id = EnvelopeId::from_slice(&stored.envelope_id).unwrap();
             if stored.expires_at_ms <= self.moment().ms {
                 self.lanes[lane].input.lapsed.push(envelope_id);
@@ -155,7 +161,7 @@ impl World {
         input.may_repeat = true;
         let queue = self.shared.names.accepted(state.core.lane);
         for (entry, sealed) in self.store.range(&queue) {
-            let job: Job = open(&self.shared, Class::Message, &queue, &sealed).unwrap();
+            let job: Job = self.shared.open(Class::Message, &queue, &sealed).unwrap();
             let peer = self.shared.blind.of(&job.to);
             if !state.wanted.contains(&peer) {
                 input.jobs.push(Accepted { entry, peer, job });
@@ -249,7 +255,7 @@ impl World {
                     continue;
                 }
                 any = true;
-                let event: Event = open(&self.shared, Class::Webhook, &queue, &sealed).unwrap();
+                let event: Event = self.shared.open(Class::Webhook, &queue, &sealed).unwrap();
                 if self.events.insert(event.event_id) {
                     self.told.push(serde_json::from_slice(&event.body).unwrap());
                     self.posted.push(posted(&event.body));

@@ -6,8 +6,8 @@ use waxseal_content::MessageId;
 use waxseal_sealing::Class;
 use waxseal_signal::PrivateRecord;
 
-use super::{super::super::core::Counts, Posted, World};
-use crate::id;
+use super::{Posted, World};
+use crate::{id, metrics::Counts};
 
 impl World {
     pub fn wamid(&self, phone: usize, message: MessageId) -> String {
