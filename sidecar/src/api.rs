@@ -82,8 +82,11 @@ pub struct Limits {
     pub body: Duration,
     /// How long a request's head may take, and how long a kept-alive connection may idle.
     pub idle: Duration,
-    /// How many connections are open at once; more wait in the kernel's queue.
+    /// How many connections are open at once. For one more, the one is ended that has waited the longest for a request; while all are in the
+    /// middle of one, more wait in the kernel's queue.
     pub connections: usize,
+    /// How long a connection may wait for a request, at least, also while others want its place.
+    pub crowded: Duration,
 }
 
 impl Default for Limits {
@@ -94,6 +97,7 @@ impl Default for Limits {
             body: Duration::from_secs(30),
             idle: Duration::from_secs(75),
             connections: 4096,
+            crowded: Duration::from_secs(1),
         }
     }
 }

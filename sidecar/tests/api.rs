@@ -521,25 +521,70 @@ async fn shutdown_finishes_what_was_begun() {
 }
 
 #[tokio::test]
-async fn connections_over_the_limit_wait_for_their_turn() {
+async fn connections_over_the_limit_wait_for_those_that_are_served() {
     let port = port(Limits {
         connections: 2,
+        crowded: Duration::from_millis(50),
         ..Limits::default()
     })
     .await;
-    let mut first = Connection::open(port.address).await;
-    let second = Connection::open(port.address).await;
+    let permits = port.engine.gate.available_permits();
+    port.engine.gate.forget_permits(permits);
+    let (mut first, mut second) = (Connection::open(port.address).await, Connection::open(port.address).await);
     first.write(&messages(&text("15550101", "first"))).await;
-    assert_eq!(first.answer().await.unwrap().status, 200);
+    second.write(&messages(&text("15550101", "second"))).await;
+    timeout(PATIENCE, async {
+        while port.engine.waiting.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
     let mut third = Connection::open(port.address).await;
     third.write(&messages(&text("15550101", "third"))).await;
-    first.write(&messages(&text("15550101", "first again"))).await;
-    assert_eq!(first.answer().await.unwrap().status, 200);
-    assert_eq!(
-        port.engine.asked.take(),
-        ["+15550101: first", "+15550101: first again"],
-        "the third has not been looked at"
-    );
-    drop(second);
-    assert_eq!(third.answer().await.unwrap().status, 200);
+    // However long the third waits, nobody goes for it.
+    assert!(timeout(Duration::from_millis(300), third.answer()).await.is_err());
+    port.engine.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    for connection in [&mut first, &mut second, &mut third] {
+        assert_eq!(connection.answer().await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn who_says_nothing_keeps_nobody_out() {
+    let limits = Limits {
+        connections: 8,
+        crowded: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let port = port(limits).await;
+    let mut good = Connection::open(port.address).await;
+    let mut silent = Vec::new();
+    for index in 0..64 {
+        let mut connection = Connection::open(port.address).await;
+        // The head of a request that never ends, or nothing at all.
+        if index % 2 == 0 {
+            let _ = connection.try_write(b"GET /source HTTP/1.1\r\nHost: x\r\nX-").await;
+        }
+        silent.push(connection);
+    }
+    let answer = exchange(port.address, &messages(&text("15550101", "hi"))).await;
+    assert_eq!(answer.status, 200);
+    // The connections were ended, not answered.
+    assert!(silent[0].is_closed().await && good.is_closed().await);
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_told_so_whatever_comes_behind_it() {
+    let port = port(Limits::default()).await;
+    for wrong in [
+        "GET /source HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
+        "POST /source HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\nGET /source HTTP/1.1\r\n\r\n",
+        "POST /source HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbody of some kind",
+    ] {
+        let mut connection = Connection::open(port.address).await;
+        connection.write(wrong.as_bytes()).await;
+        assert_eq!(connection.answer().await.unwrap().status, 400, "{wrong}");
+        assert!(connection.is_closed().await);
+    }
 }

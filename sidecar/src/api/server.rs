@@ -4,9 +4,10 @@
 //! certificate. Bounds the number of connections, the time a handshake, a request's head and body, and taking an answer may take, and on
 //! shutdown finishes what is in flight.
 
+mod crowd;
 mod patience;
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,13 +15,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use self::patience::Patient;
+use self::{
+    crowd::{Crowd, Held, Turn},
+    patience::Patient,
+};
 use super::{Api, Limits, Request, Response, tls::Certificate};
 use crate::api::Engine;
 
@@ -49,8 +53,15 @@ pub(super) struct Secured;
 
 /// How long the loop waits when the process has no file left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The shortest pause between looks for a connection that can be ended.
+const ROOM_PAUSE: Duration = Duration::from_millis(5);
 /// How long a client may take to shake hands.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The connection was ended for another while its request came in.
+#[derive(Debug, thiserror::Error)]
+#[error("ended for another connection")]
+struct Ended;
 
 /// Serves the port over plain HTTP, as [`serve_secured`] otherwise.
 pub async fn serve<H: Handler>(listener: TcpListener, handler: Arc<H>, shutdown: CancellationToken) {
@@ -70,53 +81,78 @@ pub async fn serve_secured<H: Handler>(
     shutdown: CancellationToken,
 ) {
     let limits = handler.limits();
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let room = connections.len() < limits.connections;
-        tokio::select! {
+    let (mut connections, mut crowd) = (JoinSet::new(), Crowd::new());
+    'open: loop {
+        let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            Some(_) = connections.join_next(), if !room => {}
-            accepted = listener.accept(), if room => match accepted {
-                Ok((stream, _)) => {
-                    // Answers are small and written whole.
-                    let _ = stream.set_nodelay(true);
-                    let acceptor = certificate.borrow().as_ref().map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));
-                    connections.spawn(shake_hands(stream, acceptor, limits, Arc::clone(&handler), shutdown.clone()));
-                }
-                Err(error) => {
-                    tracing::warn!(kind = ?error.kind(), "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(kind = ?error.kind(), "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        loop {
+            while let Some(ended) = connections.try_join_next_with_id() {
+                crowd.leave(task_of(&ended));
+            }
+            if connections.len() < limits.connections {
+                break;
+            }
+            let wait = crowd.make_room(limits.crowded).err().unwrap_or_default();
+            tokio::select! {
+                () = shutdown.cancelled() => break 'open,
+                Some(ended) = connections.join_next_with_id() => crowd.leave(task_of(&ended)),
+                () = tokio::time::sleep(wait.max(ROOM_PAUSE)) => {}
             }
         }
+        // Answers are small and written whole.
+        let _ = stream.set_nodelay(true);
+        let acceptor = certificate
+            .borrow()
+            .as_ref()
+            .map(|certificate| TlsAcceptor::from(Arc::clone(&certificate.config)));
+        let turn = crowd.turn();
+        let connection = shake_hands(stream, acceptor, limits, turn.clone(), Arc::clone(&handler), shutdown.clone());
+        crowd.join(turn, connections.spawn(connection));
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+}
+
+fn task_of(ended: &Result<(Id, ()), JoinError>) -> Id {
+    match ended {
+        Ok((task, ())) => *task,
+        Err(error) => error.id(),
+    }
 }
 
 async fn shake_hands<H: Handler>(
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
     limits: Limits,
+    turn: Turn,
     handler: Arc<H>,
     shutdown: CancellationToken,
 ) {
     let Some(acceptor) = acceptor else {
-        return connection(stream, false, limits, handler, shutdown).await;
+        return connection(stream, false, limits, turn, handler, shutdown).await;
     };
     let handshake = tokio::select! {
         handshake = timeout(HANDSHAKE_TIMEOUT.min(limits.idle), acceptor.accept(stream)) => handshake,
         () = shutdown.cancelled() => return,
     };
     match handshake {
-        Ok(Ok(stream)) => connection(stream, true, limits, handler, shutdown).await,
+        Ok(Ok(stream)) => connection(stream, true, limits, turn, handler, shutdown).await,
         Ok(Err(error)) => tracing::debug!(kind = ?error.kind(), "a client could not shake hands"),
         Err(_) => tracing::debug!("a client did not shake hands in time"),
     }
 }
 
-async fn connection<S, H>(stream: S, is_secured: bool, limits: Limits, handler: Arc<H>, shutdown: CancellationToken)
+async fn connection<S, H>(stream: S, is_secured: bool, limits: Limits, turn: Turn, handler: Arc<H>, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Handler,
@@ -125,15 +161,19 @@ where
         if is_secured {
             request.extensions_mut().insert(Secured);
         }
-        let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler.handle(request).await) }
+        let (busy, handler) = (turn.begin(), Arc::clone(&handler));
+        async move {
+            let busy = busy.ok_or(Ended)?;
+            let response = handler.handle(request).await;
+            Ok::<_, Ended>(response.map(|body| Held { body, _busy: busy }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         // A client that has sent its request may close its side; what it asked for is done and answered all the same.
         .half_close(true)
-        .pipeline_flush(true)
+        // Not `pipeline_flush`: with it, the answer to a request that is no HTTP stays in the buffer when more of it has been read.
         .max_buf_size(limits.head_bytes.max(8192))
         .serve_connection(TokioIo::new(Patient::new(stream, limits.idle)), service);
     let mut connection = pin!(connection);
