@@ -6,6 +6,8 @@ use std::{
     process::ExitCode,
 };
 
+use serde::Serialize;
+
 /// Colours, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
@@ -92,7 +94,6 @@ fn reasons(error: &anyhow::Error) -> String {
 /// steer this terminal.
 pub(crate) fn harmless(text: &str) -> String {
     const CHARACTERS_MAX: usize = 2000;
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut safe: String = text
         .chars()
         .take(CHARACTERS_MAX)
@@ -106,6 +107,30 @@ pub(crate) fn harmless(text: &str) -> String {
         safe.push('…');
     }
     safe
+}
+
+/// The value as one line of JSON, printed where a person may look: what would steer a terminal is written as `\uXXXX`, which says the same.
+pub(crate) fn json_line(value: &impl Serialize) -> String {
+    // Strings and numbers: this cannot fail.
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let steers = |c: char| c.is_control() || turns(c);
+    if !text.contains(steers) {
+        return text;
+    }
+    // JSON has none of these outside of strings, and serde has escaped those below the space.
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match steers(c) {
+            true => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Whether a character turns the direction of writing.
+const fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The text as one word of a shell command.
@@ -136,6 +161,18 @@ mod tests {
         assert_eq!(harmless("a\x1b[2Jb\x07\nc\u{202e}d"), "a\u{fffd}[2Jb\u{fffd} c\u{fffd}d");
         assert_eq!(harmless(&"x".repeat(5000)).chars().count(), 2001);
         assert_eq!(harmless("Olá 👍"), "Olá 👍");
+    }
+
+    #[test]
+    fn json_steers_no_terminal_and_says_the_same() {
+        let value = serde_json::json!({"text": "a\u{1b}[2J\u{9b}31m\u{7f}\u{85}\u{202e}d\n \u{e9}\u{1f44b}", "list": [1, null]});
+        let line = json_line(&value);
+        assert!(!line.contains(|c: char| c.is_control() || turns(c)), "{line:?}");
+        assert!(
+            line.contains("\\u009b31m\\u007f\\u0085\\u202ed") && line.contains('\u{e9}'),
+            "{line}"
+        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
     }
 
     #[test]

@@ -22,8 +22,10 @@ const COLUMNS: u32 = 36;
 const ROWS: u32 = 12;
 /// Pixels of a decoded picture along its longer side: more is not seen in that room.
 const PIXELS: usize = 640;
-/// No picture is wider or higher: its decoding would take too much memory.
+/// No picture is wider or higher, or has more pixels: to decode it would take too much memory, here or in the terminal. A file of a few
+/// kilobytes can say that it has any number of them.
 const MAX_SIDE: usize = 10_000;
+const MAX_PIXELS: usize = 24_000_000;
 /// What the kitty protocol takes at a time.
 const KITTY_CHUNK: usize = 4_096;
 
@@ -240,7 +242,11 @@ fn png_size(file: &[u8]) -> Option<(usize, usize)> {
             .and_then(|side| usize::try_from(side).ok())
     };
     let (width, height) = (side(&head[..4])?, side(&head[4..8])?);
-    (width <= MAX_SIDE && height <= MAX_SIDE).then_some((width, height))
+    is_bearable(width, height).then_some((width, height))
+}
+
+fn is_bearable(width: usize, height: usize) -> bool {
+    width <= MAX_SIDE && height <= MAX_SIDE && width * height <= MAX_PIXELS
 }
 
 fn options() -> DecoderOptions {
@@ -253,7 +259,7 @@ fn options() -> DecoderOptions {
 fn jpeg_size(file: &[u8]) -> Option<(usize, usize)> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options());
     decoder.decode_headers().ok()?;
-    decoder.dimensions()
+    decoder.dimensions().filter(|(width, height)| is_bearable(*width, *height))
 }
 
 /// The pixels, thinned out to what can be seen.
@@ -331,6 +337,14 @@ mod tests {
     fn what_cannot_be_shown_is_not() {
         assert!(Picture::of(png(100, 100), Protocol::None).is_none());
         assert!(Picture::of(png(100, 20_000), Protocol::Kitty).is_none());
+        // Few bytes that would become hundreds of megabytes.
+        let mut bomb = BASE64_STANDARD.decode(JPEG).unwrap();
+        let frame = bomb.windows(2).position(|window| window == b"\xff\xc0").unwrap();
+        bomb[frame + 5..frame + 9].copy_from_slice(&[0x27, 0x10, 0x27, 0x10]);
+        for protocol in [Protocol::Kitty, Protocol::Iterm2] {
+            assert!(Picture::of(png(10_000, 10_000), protocol).is_none());
+            assert!(Picture::of(bomb.clone(), protocol).is_none());
+        }
         for file in [&b""[..], b"\xff\xd8\xff\xe0 and then nonsense", b"GIF89a", b"\x89PNG\r\n\x1a\n"] {
             for protocol in [Protocol::Kitty, Protocol::Iterm2] {
                 assert!(Picture::of(file.to_vec(), protocol).is_none());

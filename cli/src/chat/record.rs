@@ -235,8 +235,7 @@ impl<'a> Record<'a> {
 
     /// The line, without its end.
     pub(super) fn to_line(&self) -> String {
-        // Strings and numbers: this cannot fail.
-        serde_json::to_string(self).unwrap_or_default()
+        crate::terminal::json_line(self)
     }
 }
 

@@ -42,7 +42,9 @@ impl Report {
 
     pub(super) fn started(&self, name: &str, consumers: usize, steps: u64) {
         if self.json {
-            terminal::say(&json!({"type": "scenario_started", "name": name, "consumers": consumers, "steps": steps}).to_string());
+            terminal::say(&terminal::json_line(
+                &json!({"type": "scenario_started", "name": name, "consumers": consumers, "steps": steps}),
+            ));
         } else {
             let text = format!("Playing {}: {consumers} consumers, {steps} steps", terminal::harmless(name));
             terminal::say(&self.style.bold(&text));
@@ -53,7 +55,7 @@ impl Report {
     pub(super) fn does(&self, label: &str, line: u64, step: &str, detail: &str) {
         if self.json {
             let record = json!({"type": "scenario_step", "consumer": label, "line": line, "step": step, "detail": detail});
-            terminal::say(&record.to_string());
+            terminal::say(&terminal::json_line(&record));
         } else {
             self.line(label, "→", format!("{step} {detail}").trim_end());
         }
@@ -62,7 +64,9 @@ impl Report {
     /// Something came to a consumer.
     pub(super) fn hears(&self, label: &str, what: &str) {
         if self.json {
-            terminal::say(&json!({"type": "scenario_event", "consumer": label, "detail": what}).to_string());
+            terminal::say(&terminal::json_line(
+                &json!({"type": "scenario_event", "consumer": label, "detail": what}),
+            ));
         } else {
             self.line(label, "←", what);
         }
@@ -71,7 +75,9 @@ impl Report {
     /// What was expected came.
     pub(super) fn met(&self, label: &str, line: u64, what: &str) {
         if self.json {
-            terminal::say(&json!({"type": "scenario_met", "consumer": label, "line": line, "expected": what}).to_string());
+            terminal::say(&terminal::json_line(
+                &json!({"type": "scenario_met", "consumer": label, "line": line, "expected": what}),
+            ));
         } else {
             self.line(label, &self.style.green("✓"), what);
         }
@@ -80,7 +86,7 @@ impl Report {
     pub(super) fn failed(&self, label: &str, failure: &Failure) {
         if self.json {
             let record = json!({"type": "scenario_failed", "consumer": label, "line": failure.line, "message": failure.text});
-            terminal::say(&record.to_string());
+            terminal::say(&terminal::json_line(&record));
         } else {
             self.line(label, &self.style.red("✗"), &at(failure));
         }
@@ -103,7 +109,7 @@ impl Report {
             let record = json!({
                 "type": "scenario_done", "name": name, "ok": failed.is_empty(), "steps": steps, "failures": failed, "took_ms": took_ms,
             });
-            terminal::say(&record.to_string());
+            terminal::say(&terminal::json_line(&record));
         } else {
             terminal::say(&self.summary(name, steps, outcomes.len(), &failures, took));
         }

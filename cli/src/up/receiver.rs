@@ -134,11 +134,11 @@ async fn receive(State(shared): State<Arc<Shared>>, Path(phone_number_id): Path<
         complain("warning: an event with a wrong signature was refused");
         return StatusCode::UNAUTHORIZED;
     }
-    let Ok(event) = serde_json::from_slice(&body) else {
+    let Ok(event) = serde_json::from_slice::<serde_json::Value>(&body) else {
         return StatusCode::BAD_REQUEST;
     };
     match shared.print {
-        Print::Json => terminal::say(&serde_json::json!({ "type": "webhook", "body": event }).to_string()),
+        Print::Json => terminal::say(&terminal::json_line(&serde_json::json!({ "type": "webhook", "body": event }))),
         Print::Lines(style) => {
             for line in event_line::lines(&event, style, shared.several) {
                 terminal::say(&line);
