@@ -8,8 +8,10 @@ mod endpoints;
 mod scenario;
 mod state_dir;
 mod status;
+mod table;
 mod terminal;
 mod up;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,8 @@ enum Command {
     Scenario(Box<scenario::Args>),
     /// Shows numbers, queues, sessions and expiry of a running `waxseal up`.
     Status(status::Args),
+    /// Shows events that no webhook took, puts them back into the queue, and tells what became of messages.
+    Webhook(webhook::Args),
 }
 
 const HELP: &str = "\
@@ -53,6 +57,7 @@ async fn main() -> ExitCode {
         Command::Chat(args) => Box::pin(chat::run(*args)).await.map(|()| ExitCode::SUCCESS),
         Command::Scenario(args) => Box::pin(scenario::run(*args)).await,
         Command::Status(args) => status::run(&args).await,
+        Command::Webhook(args) => webhook::run(&args).await,
     };
     outcome.unwrap_or_else(|error| terminal::fail(&error))
 }

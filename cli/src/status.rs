@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::{
     endpoints::Endpoints,
     state_dir,
+    table::{duration, table},
     terminal::{self, Style, harmless, shell_word},
 };
 
@@ -75,7 +76,8 @@ fn not_running(args: &Args) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn how_to_start(state_dir: &Path, command: &str) -> String {
+/// What to do when nothing runs there.
+pub(crate) fn how_to_start(state_dir: &Path, command: &str) -> String {
     let shown = state_dir.display().to_string();
     let flag = if shown == state_dir::DEFAULT {
         String::new()
@@ -177,39 +179,6 @@ fn page(endpoints: &Endpoints, status: &Status, style: Style) -> String {
     text
 }
 
-fn table<const N: usize>(head: &[String; N], rows: &[[String; N]], style: Style) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .chain([head])
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    let mut text = style.bold(&line(head));
-    text.push('\n');
-    for row in rows {
-        text.push_str(&line(row));
-        text.push('\n');
-    }
-    text
-}
-
-/// The two largest units.
-fn duration(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, minutes) => format!("{minutes}m {}s", seconds % 60),
-        (0, hours, minutes) => format!("{hours}h {minutes}m"),
-        (days, hours, _) => format!("{days}d {hours}h"),
-    }
-}
-
 /// In groups of eight characters, for reading aloud.
 fn in_groups(text: &str) -> String {
     let characters: Vec<char> = text.chars().collect();
@@ -252,20 +221,6 @@ NUMBER     ID   OUTBOUND  WEBHOOKS  UNACKED  SESSIONS  OLDEST  EXPIRES IN  STATE
 5 the store does not answer
 api http://127.0.0.1:8080   admin http://127.0.0.1:8082   relay http://127.0.0.1:8081   process 7";
         assert_eq!(page(&endpoints(), &status, Style::PLAIN), expected);
-    }
-
-    #[test]
-    fn durations_have_their_two_largest_units() {
-        for (seconds, text) in [
-            (0, "0s"),
-            (59, "59s"),
-            (60, "1m 0s"),
-            (3599, "59m 59s"),
-            (3600, "1h 0m"),
-            (90_000, "1d 1h"),
-        ] {
-            assert_eq!(duration(seconds), text);
-        }
     }
 
     #[test]
