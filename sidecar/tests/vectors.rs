@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
-use waxseal_content::{ButtonReply, Contacts, InteractiveReply, Location, MediaKind, PhoneNumber, Reply, Text};
+use waxseal_content::{ButtonReply, Contacts, InteractiveReply, Location, MediaKind, Order, OrderItem, PhoneNumber, Reply, Text};
 use waxseal_sidecar::{
     id::Wamid,
     message::{FailureReason, InboundBody, InboundContext, InboundMedia, InboundMessage, NumberFacts, Quoted, Status, StatusUpdate},
@@ -36,7 +36,8 @@ fn inbound(text: &str) -> InboundMessage {
 
 fn file(kind: MediaKind) -> InboundBody {
     let (mime_type, filename) = match kind {
-        MediaKind::Image => ("image/jpeg", None),
+        // Only documents have names in webhooks, whatever a consumer says.
+        MediaKind::Image => ("image/jpeg", Some(Text::from("holiday.jpg"))),
         MediaKind::Audio => ("audio/ogg; codecs=opus", None),
         MediaKind::Video => ("video/mp4", None),
         MediaKind::Document => ("application/pdf", Some(Text::from("Rechnung Nº 7.pdf"))),
@@ -119,6 +120,26 @@ fn types() -> Vec<(&'static str, InboundBody)> {
         ),
         ("revoke", InboundBody::Revoke { original: original() }),
         ("request welcome", InboundBody::RequestWelcome),
+        (
+            "order",
+            InboundBody::Order(Box::new(Order {
+                catalog_id: Text::from("194836987003835"),
+                text: Some(Text::from("Bitte als Geschenk, schön verpackt")),
+                items: vec![OrderItem {
+                    product_retailer_id: Text::from("di9ozbzfi4"),
+                    quantity: 2,
+                    price: 30.5,
+                    currency: Text::from("EUR"),
+                }],
+            })),
+        ),
+        (
+            "number changed",
+            InboundBody::NumberChanged {
+                to: PhoneNumber::parse("+15550199").unwrap(),
+                user_id: bsuid::of(&[0; 32], &PhoneNumber::parse("+15550199").unwrap()),
+            },
+        ),
     ]
 }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use waxseal_consumer::{ButtonReply, InteractiveReply, Location, MediaKind, MessageId, Reply, Text, kind_of, mime_type_of};
+use waxseal_consumer::{
+    ButtonReply, InteractiveReply, Location, MediaKind, MessageId, Order, OrderItem, PhoneNumber, Reply, Text, kind_of, mime_type_of,
+};
 
 use super::parse_id;
 
@@ -57,6 +59,8 @@ pub(crate) enum What {
         message_id: Option<MessageId>,
     },
     Welcome,
+    Order(Box<Order>),
+    NumberChanged(PhoneNumber),
 }
 
 /// A file to send.
@@ -108,7 +112,20 @@ pub(crate) struct Fields {
     payload: Option<String>,
     response: Option<serde_json::Value>,
     body: Option<String>,
+    catalog_id: Option<String>,
+    items: Option<Vec<Item>>,
+    number: Option<String>,
     reply_to: Option<String>,
+}
+
+/// One line of an order, named as the Cloud API names it.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    product_retailer_id: String,
+    quantity: u32,
+    item_price: f64,
+    currency: String,
 }
 
 /// The caption of a file, or (`edit`) whether a caption is meant.
@@ -121,7 +138,7 @@ enum Caption {
 
 /// What `type` may say, for error texts.
 pub(crate) const TYPES: &str = "text, image, video, audio, voice, document, sticker, file, location, contacts, reaction, choose, flow_reply, \
-     button_reply, list_reply, button, edit, revoke or request_welcome";
+     button_reply, list_reply, button, edit, revoke, request_welcome, order or number_changed";
 
 impl Fields {
     /// A plain text.
@@ -230,6 +247,11 @@ impl Fields {
                 message_id: self.message_id()?,
             },
             "request_welcome" => What::Welcome,
+            "order" => What::Order(Box::new(self.order()?)),
+            "number_changed" => {
+                let number = self.number.take().ok_or_else(|| missing("number"))?;
+                What::NumberChanged(PhoneNumber::parse(&number).map_err(|error| format!("number: {error}"))?)
+            }
             _ => return Err(format!("type: one of {TYPES}")),
         })
     }
@@ -271,6 +293,23 @@ impl Fields {
             return Err("contacts: a list of cards".to_owned());
         }
         Ok(What::Contacts(Text::new(cards.to_string())))
+    }
+
+    fn order(&mut self) -> Result<Order, String> {
+        let (Some(catalog_id), Some(items)) = (self.catalog_id.take(), self.items.take().filter(|items| !items.is_empty())) else {
+            return Err("order wants catalog_id and items".to_owned());
+        };
+        let items = items.into_iter().map(|item| OrderItem {
+            product_retailer_id: Text::new(item.product_retailer_id),
+            quantity: item.quantity,
+            price: item.item_price,
+            currency: Text::new(item.currency),
+        });
+        Ok(Order {
+            catalog_id: Text::new(catalog_id),
+            text: self.text.take().map(Text::new),
+            items: items.collect(),
+        })
     }
 
     fn reply(&mut self, name: &str) -> Result<Reply, String> {
@@ -320,6 +359,9 @@ impl Fields {
             (self.payload.is_some(), "payload"),
             (self.response.is_some(), "response"),
             (self.body.is_some(), "body"),
+            (self.catalog_id.is_some(), "catalog_id"),
+            (self.items.is_some(), "items"),
+            (self.number.is_some(), "number"),
         ];
         let mut at = 0;
         while at < left.len() {

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use waxseal_consumer::{
-    Act, Body, Choice, Header, Interactive, InteractiveReply, Location, Media, MediaKind, Template, TemplateButtonKind, Text, choices,
+    Act, Body, Choice, Header, Interactive, InteractiveReply, Location, Media, MediaKind, Order, Template, TemplateButtonKind, Text,
+    choices,
 };
 
 /// The kind of a message as the Cloud API calls it.
@@ -19,6 +20,8 @@ pub(crate) const fn kind(body: &Body) -> &'static str {
         Body::Edit { .. } => "edit",
         Body::Revoke { .. } => "revoke",
         Body::RequestWelcome => "request_welcome",
+        Body::Order(_) => "order",
+        Body::NumberChanged { .. } => "number_changed",
         Body::Receipt { .. } | Body::Typing | Body::Unsupported => "unsupported",
     }
 }
@@ -56,6 +59,8 @@ pub(crate) fn json(body: &Body) -> Map<String, Value> {
             Some(json!({"message_id": super::hex_id(*message_id), "text": text.reveal(), "caption": caption}))
         }
         Body::Revoke { message_id } => Some(json!({"message_id": super::hex_id(*message_id)})),
+        Body::Order(order) => Some(order_json(order)),
+        Body::NumberChanged { number } => Some(json!({"number": number.reveal()})),
     };
     if let Some(member) = member {
         map.insert(kind.to_owned(), member);
@@ -151,6 +156,20 @@ fn reply_json(reply: &InteractiveReply) -> Value {
     }
 }
 
+fn order_json(order: &Order) -> Value {
+    let items: Vec<Value> = order
+        .items
+        .iter()
+        .map(|item| {
+            json!({
+                "product_retailer_id": item.product_retailer_id.reveal(), "quantity": item.quantity,
+                "item_price": item.price, "currency": item.currency.reveal(),
+            })
+        })
+        .collect();
+    json!({"catalog_id": order.catalog_id.reveal(), "text": revealed(order.text.as_ref()), "items": items})
+}
+
 fn template_json(template: &Template) -> Value {
     let buttons: Vec<Value> = template
         .buttons
@@ -235,6 +254,8 @@ pub(crate) fn text(body: &Body) -> String {
         Body::Edit { text, .. } => lines.push(format!("[edited] {}", text.reveal())),
         Body::Revoke { .. } => lines.push("[taken back]".to_owned()),
         Body::RequestWelcome => lines.push("[opened the conversation]".to_owned()),
+        Body::Order(order) => lines.push(captioned(format!("[order of {} items]", order.items.len()), order.text.as_ref())),
+        Body::NumberChanged { number } => lines.push(format!("[changed to {}]", number.reveal())),
         Body::Receipt { .. } | Body::Typing | Body::Unsupported => lines.push("(a kind of message this version cannot show)".to_owned()),
     }
     lines.extend(offers(body));

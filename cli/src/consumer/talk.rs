@@ -70,7 +70,7 @@ impl Talk {
     fn note_own(&mut self, id: MessageId, body: &Body) {
         if !matches!(
             body,
-            Body::Reaction { .. } | Body::Edit { .. } | Body::Revoke { .. } | Body::RequestWelcome
+            Body::Reaction { .. } | Body::Edit { .. } | Body::Revoke { .. } | Body::RequestWelcome | Body::NumberChanged { .. }
         ) {
             self.last_own = Some(id);
         }
@@ -140,6 +140,8 @@ impl Talk {
             }
             .into(),
             What::Welcome => Body::RequestWelcome.into(),
+            What::Order(order) => Body::Order(order).into(),
+            What::NumberChanged(number) => Body::NumberChanged { number }.into(),
         };
         let body = match &content {
             Content::Body(body) => Some(body.clone()),

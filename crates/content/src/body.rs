@@ -1,7 +1,7 @@
 //! What a message says: every kind of message there is, and its protobuf form.
 
 use crate::{
-    ButtonReply, Error, Interactive, InteractiveReply, Media, MessageId, Template, Text,
+    ButtonReply, Error, Interactive, InteractiveReply, Media, MessageId, Order, PhoneNumber, Template, Text,
     proto::{self, payload::Body as Wire},
 };
 
@@ -55,6 +55,13 @@ pub enum Body {
     },
     /// The consumer opened the conversation and has not written yet.
     RequestWelcome,
+    /// Wares of a catalogue are ordered.
+    Order(Box<Order>),
+    /// Said from the old number: the sender writes from this one from now on.
+    NumberChanged {
+        /// The new number.
+        number: PhoneNumber,
+    },
     /// Messages arrived, or were read or played.
     Receipt {
         /// Which of them.
@@ -135,6 +142,10 @@ impl Body {
                 message_id: id(message_id),
             }),
             Self::RequestWelcome => Wire::RequestWelcome(proto::RequestWelcome {}),
+            Self::Order(order) => Wire::Order(order.to_proto()),
+            Self::NumberChanged { number } => Wire::NumberChanged(proto::NumberChanged {
+                number: number.reveal().to_owned(),
+            }),
             Self::Receipt { kind, message_ids } => Wire::Receipt(proto::Receipt {
                 kind: match kind {
                     ReceiptKind::Delivered => proto::receipt::Kind::Delivered,
@@ -182,6 +193,10 @@ impl Body {
                 message_id: id(&revoke.message_id, "revoke.message_id")?,
             },
             Some(Wire::RequestWelcome(_)) => Self::RequestWelcome,
+            Some(Wire::Order(order)) => Self::Order(Box::new(Order::from_proto(order)?)),
+            Some(Wire::NumberChanged(changed)) => Self::NumberChanged {
+                number: PhoneNumber::parse(&changed.number).map_err(|_| Error::Member("number_changed.number"))?,
+            },
             Some(Wire::Receipt(receipt)) => {
                 let kind = match receipt.kind() {
                     proto::receipt::Kind::Delivered => ReceiptKind::Delivered,

@@ -132,8 +132,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Blob, BlobId, ButtonReply, Contacts, FileSecret, Header, Interactive, InteractiveReply, Link, Location, Media, MediaKind,
-        ReceiptKind, Reply, Section, Template, TemplateButton, TemplateButtonKind,
+        Blob, BlobId, ButtonReply, Contacts, FileSecret, Header, Interactive, InteractiveReply, Link, Location, Media, MediaKind, Order,
+        OrderItem, ReceiptKind, Reply, Section, Template, TemplateButton, TemplateButtonKind,
     };
 
     fn number(text: &str) -> PhoneNumber {
@@ -198,7 +198,7 @@ mod tests {
     /// Content has no `Debug`, which proptest wants of what it generates; so plain values are generated and turned into content here.
     fn body(kind: u8, flag: bool, text: &str, ids: &[[u8; 16]]) -> Body {
         let option = || (!text.is_empty()).then(|| Text::from(text));
-        match kind % 14 {
+        match kind % 16 {
             0 => Body::Text {
                 body: text.into(),
                 preview_url: flag,
@@ -252,6 +252,19 @@ mod tests {
                 message_id: MessageId::new(ids[0]),
             },
             12 => Body::RequestWelcome,
+            13 => Body::Order(Box::new(Order {
+                catalog_id: text.into(),
+                text: option(),
+                items: vec![OrderItem {
+                    product_retailer_id: text.into(),
+                    quantity: u32::from(ids[0][0]) + 1,
+                    price: f64::from(ids[0][1]) / 4.0,
+                    currency: "EUR".into(),
+                }],
+            })),
+            14 => Body::NumberChanged {
+                number: number("+15550199"),
+            },
             _ => Body::Typing,
         }
     }

@@ -221,6 +221,11 @@ impl Plan<'_> {
                 original: self.wamid(&peer, *message_id),
             },
             Body::RequestWelcome => InboundBody::RequestWelcome,
+            Body::Order(order) => InboundBody::Order(order.clone()),
+            Body::NumberChanged { number } => InboundBody::NumberChanged {
+                to: number.clone(),
+                user_id: self.user_id(number),
+            },
             Body::Media(media) if media.size_bytes > file::MOST_BYTES => InboundBody::MediaTooLarge,
             Body::Media(media) => self.shelve(media),
             // Interactive messages and templates are what businesses send.

@@ -1,7 +1,7 @@
 //! What consumers write.
 
 use crate::id::Wamid;
-use waxseal_content::{ButtonReply, Contacts, InteractiveReply, Location, MediaKind, PhoneNumber, Text};
+use waxseal_content::{ButtonReply, Contacts, InteractiveReply, Location, MediaKind, Order, PhoneNumber, Text};
 
 /// A message of a consumer, on its way to the business.
 pub struct InboundMessage {
@@ -60,6 +60,15 @@ pub enum InboundBody {
     },
     /// The consumer opened the conversation and has not written yet.
     RequestWelcome,
+    /// Wares of a catalogue are ordered.
+    Order(Box<Order>),
+    /// The consumer writes from another number from now on.
+    NumberChanged {
+        /// The new number.
+        to: PhoneNumber,
+        /// The user id it has.
+        user_id: String,
+    },
     /// Nothing was said: another identity than before is at the other end.
     IdentityChanged {
         /// What the business knows it by.

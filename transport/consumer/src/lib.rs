@@ -32,7 +32,8 @@ pub use event::{Direction, Entry, Event, Incoming, Status};
 pub use options::{Options, Storage};
 pub use waxseal_content::{
     Blob, BlobId, Body, ButtonReply, Contacts, Context, FileSecret, Header, Interactive, InteractiveReply, InvalidPhoneNumber, Link,
-    Location, Media, MediaKind, MessageId, PhoneNumber, ReceiptKind, Reply, Section, Template, TemplateButton, TemplateButtonKind, Text,
+    Location, Media, MediaKind, MessageId, Order, OrderItem, PhoneNumber, ReceiptKind, Reply, Section, Template, TemplateButton,
+    TemplateButtonKind, Text,
 };
 
 /// The largest file that is sent or fetched.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use waxseal_content::{
-    Blob, BlobId, Body, ButtonReply, Contacts, Context, FileSecret, InteractiveReply, Location, Media, MediaKind, MessageId, Payload,
-    ReceiptKind, Reply, Text,
+    Blob, BlobId, Body, ButtonReply, Contacts, Context, FileSecret, InteractiveReply, Location, Media, MediaKind, MessageId, Order,
+    OrderItem, Payload, PhoneNumber, ReceiptKind, Reply, Text,
 };
 use waxseal_sealing::Class;
 
@@ -46,6 +46,7 @@ fn told(world: &World) -> Vec<Value> {
 fn each_type_is_told_in_its_own_member() {
     let mut world = World::new(1);
     let original = world.write(0, "the first");
+    let moved = PhoneNumber::parse("+15550199").unwrap();
     world.settle();
     let reply = |description: Option<&str>| Reply {
         id: "id".into(),
@@ -83,6 +84,17 @@ fn each_type_is_told_in_its_own_member() {
         },
         Body::Revoke { message_id: original },
         Body::RequestWelcome,
+        Body::Order(Box::new(Order {
+            catalog_id: "7".into(),
+            text: None,
+            items: vec![OrderItem {
+                product_retailer_id: "shirt".into(),
+                quantity: 2,
+                price: 12.5,
+                currency: "EUR".into(),
+            }],
+        })),
+        Body::NumberChanged { number: moved.clone() },
     ];
     for body in bodies {
         world.say(0, body);
@@ -117,6 +129,19 @@ fn each_type_is_told_in_its_own_member() {
         ),
         (json!("revoke"), json!({"original_message_id": wamid})),
         (json!("request_welcome"), Value::Null),
+        (
+            json!("order"),
+            json!({"catalog_id": "7", "text": "", "product_items": [
+                {"product_retailer_id": "shirt", "quantity": 2, "item_price": 12.5, "currency": "EUR"},
+            ]}),
+        ),
+        (
+            json!("system"),
+            json!({
+                "body": "This consumer has changed to another phone number.", "type": "user_changed_number",
+                "wa_id": moved.wa_id(), "user_id": bsuid::of(&world.shared.user_id_key, &moved),
+            }),
+        ),
     ];
     let told = told(&world);
     let found: Vec<_> = told

@@ -95,3 +95,32 @@ impl Error {
         self.error_data.details
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_code_and_words_of_its_own() {
+        let mut words = BTreeSet::new();
+        for (reason, code) in [
+            (FailureReason::UnknownRecipient, 131_026),
+            (FailureReason::NoKeys, 131_026),
+            (FailureReason::CouldNotDecrypt, 131_026),
+            (FailureReason::DecryptionWindowOver, 131_036),
+            (FailureReason::Expired, 131_026),
+            (FailureReason::RelayRefused, 131_026),
+            (FailureReason::PairRateLimited, 131_056),
+            (FailureReason::OutsideWindow, 131_047),
+            (FailureReason::IdentityMismatch, 137_000),
+            (FailureReason::MessagingLimit, 131_048),
+            (FailureReason::Internal, 131_000),
+        ] {
+            let error = of(reason);
+            assert_eq!(error.code, code, "{reason:?}");
+            assert!(words.insert(error.details()), "{reason:?} says what another says");
+        }
+    }
+}

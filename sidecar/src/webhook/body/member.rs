@@ -3,7 +3,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use waxseal_content::{InteractiveReply, Location, MediaKind, Reply, Text};
+use waxseal_content::{InteractiveReply, Location, MediaKind, Order, Reply, Text};
 
 use super::error::{self, Error};
 use crate::message::{InboundBody, InboundMedia, InboundMessage};
@@ -46,10 +46,12 @@ enum Said<'a> {
     Interactive(InteractiveMember<'a>),
     Edit(EditMember<'a>),
     Revoke(RevokeMember<'a>),
+    Order(OrderMember<'a>),
     #[serde(untagged)]
     System {
-        system: SystemMember,
-        identity: IdentityMember<'a>,
+        system: SystemMember<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        identity: Option<IdentityMember<'a>>,
     },
     #[serde(untagged)]
     Nothing {},
@@ -66,9 +68,28 @@ struct Context<'a> {
 }
 
 #[derive(Serialize)]
-struct SystemMember {
+struct SystemMember<'a> {
     body: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wa_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
     r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct OrderMember<'a> {
+    catalog_id: &'a str,
+    text: &'a str,
+    product_items: Vec<OrderItemMember<'a>>,
+}
+
+#[derive(Serialize)]
+struct OrderItemMember<'a> {
+    product_retailer_id: &'a str,
+    quantity: u32,
+    item_price: f64,
+    currency: &'a str,
 }
 
 #[derive(Serialize)]
@@ -248,16 +269,31 @@ fn said(body: &InboundBody) -> (Said<'_>, &'static str) {
             let member = Said::System {
                 system: SystemMember {
                     body: "The security code of this consumer has changed.",
+                    wa_id: None,
+                    user_id: None,
                     r#type: "customer_identity_changed",
                 },
-                identity: IdentityMember {
+                identity: Some(IdentityMember {
                     acknowledged: false,
                     created_timestamp: at_s.to_string(),
                     hash,
-                },
+                }),
             };
             (member, "system")
         }
+        InboundBody::NumberChanged { to, user_id } => {
+            let member = Said::System {
+                system: SystemMember {
+                    body: "This consumer has changed to another phone number.",
+                    wa_id: Some(to.wa_id()),
+                    user_id: Some(user_id),
+                    r#type: "user_changed_number",
+                },
+                identity: None,
+            };
+            (member, "system")
+        }
+        InboundBody::Order(order) => (Said::Order(said_of_order(order)), "order"),
         InboundBody::RequestWelcome => (Said::Nothing {}, "request_welcome"),
         InboundBody::MediaTooLarge | InboundBody::Unsupported => (Said::Nothing {}, UNSUPPORTED),
     }
@@ -277,7 +313,8 @@ fn is_card(card: &Value) -> bool {
 fn said_of_media(media: &InboundMedia) -> Said<'_> {
     let member = MediaMember {
         caption: media.caption.as_ref(),
-        filename: media.filename.as_ref(),
+        // Only documents have names here, whatever a consumer writes.
+        filename: media.filename.as_ref().filter(|_| media.kind == MediaKind::Document),
         mime_type: media.mime_type.reveal(),
         sha256: BASE64_STANDARD.encode(media.sha256),
         id: &media.id,
@@ -301,6 +338,20 @@ fn said_of_location(location: &Location) -> LocationMember<'_> {
         name: location.name.as_ref(),
         address: location.address.as_ref(),
         url: location.url.as_ref(),
+    }
+}
+
+fn said_of_order(order: &Order) -> OrderMember<'_> {
+    let items = order.items.iter().map(|item| OrderItemMember {
+        product_retailer_id: item.product_retailer_id.reveal(),
+        quantity: item.quantity,
+        item_price: item.price,
+        currency: item.currency.reveal(),
+    });
+    OrderMember {
+        catalog_id: order.catalog_id.reveal(),
+        text: order.text.as_ref().map_or("", Text::reveal),
+        product_items: items.collect(),
     }
 }
 

@@ -42,8 +42,8 @@ impl Account {
                         },
                         "errors": [{
                             "code": 131_035,
-                            "title": "Message could not be delivered to the webhook in time",
-                            "message": "Message could not be delivered to the webhook in time",
+                            "title": "Webhook could not be delivered within data retention limit",
+                            "message": "Webhook could not be delivered within data retention limit",
                             "error_data": {
                                 "details": "A message of a consumer was dropped: the webhook did not take it within the hour for which this number keeps messages.",
                             },

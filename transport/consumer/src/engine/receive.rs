@@ -201,6 +201,8 @@ impl Engine {
             | Body::Edit { .. }
             | Body::Revoke { .. }
             | Body::RequestWelcome
+            | Body::Order(_)
+            | Body::NumberChanged { .. }
             | Body::Unsupported => self.take_message(step, payload, now),
             Body::Receipt { kind, message_ids } => Self::take_receipt(step, from, *kind, message_ids),
             Body::Typing => {

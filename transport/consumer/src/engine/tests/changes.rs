@@ -1,7 +1,8 @@
 //! Edits, revocations, played receipts, and every kind of message in the log.
 
 use waxseal_content::{
-    Blob, BlobId, ButtonReply, Contacts, FileSecret, InteractiveReply, Location, Media, MediaKind, Payload, ReceiptKind, Reply,
+    Blob, BlobId, ButtonReply, Contacts, FileSecret, InteractiveReply, Location, Media, MediaKind, Order, OrderItem, Payload, ReceiptKind,
+    Reply,
 };
 
 use super::*;
@@ -167,6 +168,17 @@ async fn every_kind_arrives_as_it_was_sent() {
             payload: "STOP".into(),
         }),
         Body::RequestWelcome,
+        Body::Order(Box::new(Order {
+            catalog_id: "7".into(),
+            text: None,
+            items: vec![OrderItem {
+                product_retailer_id: "shirt".into(),
+                quantity: 2,
+                price: 12.5,
+                currency: "EUR".into(),
+            }],
+        })),
+        Body::NumberChanged { number: a.number() },
     ];
     for body in &bodies {
         a.tell(&b.number(), body.clone()).await.unwrap();
