@@ -219,8 +219,9 @@ impl<E: Engine> Api<E> {
                 let numbers = self.numbers.values().filter_map(|served| served.engine.number()).collect();
                 graph::answer(Target::Word(word, numbers), &mut self.call(parts, body)?).await
             }
-            (Route::Root | Route::Source, method) => Err(GraphError::unsupported_object(method)),
-            (Route::Unknown, _) => Err(GraphError::unknown_path()),
+            (Route::Root, method) => Err(GraphError::batch(method)),
+            (Route::Source, method) => Err(GraphError::unsupported_object(method)),
+            (Route::Unknown, _) => Err(graph::unknown(&route::rest(parts.uri.path()))),
         }
     }
 
@@ -277,7 +278,7 @@ impl<E: Engine> Api<E> {
             .collect();
         match admitted.is_empty() {
             false => Ok(Target::Object(id, admitted)),
-            true => Err(unknown()),
+            true => Err(unknown().naming_nothing()),
         }
     }
 

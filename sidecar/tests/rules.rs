@@ -13,7 +13,7 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
-use waxseal_consumer::{Consumer, Event, Options};
+use waxseal_consumer::{Consumer, Event, Options, SpamReason};
 use waxseal_content::{Body, PhoneNumber, Text};
 use waxseal_harness::{business::http_client, receiver::Receiver};
 use waxseal_protocol::Tls;
@@ -42,9 +42,12 @@ impl World {
     async fn start(rules: Rules) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
-        let relay = Relay::start(waxseal_relay::Config::new(any, folder.path().join("relay")))
-            .await
-            .unwrap();
+        let mut relay = waxseal_relay::Config::new(any, folder.path().join("relay"));
+        // One report is bad enough.
+        relay.limits.integrity.least_recipients = 1;
+        relay.limits.integrity.red.least_reports = 1;
+        relay.limits.integrity.pause = Duration::from_millis(10);
+        let relay = Relay::start(relay).await.unwrap();
         let receiver = Receiver::start().unwrap();
         let config = Config {
             api_listen: any,
@@ -153,7 +156,8 @@ fn surface(rules: Rules) -> Surface {
         rules,
         ..Surface::default()
     };
-    surface.webhooks.fields = Some(vec!["messages".to_owned(), "message_template_status_update".to_owned()]);
+    let fields = ["messages", "message_template_status_update", "phone_number_quality_update"];
+    surface.webhooks.fields = Some(fields.map(str::to_owned).to_vec());
     surface
 }
 
@@ -304,5 +308,38 @@ async fn only_who_has_written_is_written_to() {
     world.receiver.wait_for_messages("15550101", 1, PATIENCE).await.unwrap();
     wamid(world.text("+15550101", "welcome").await).await;
     assert!(matches!(body(&consumer).await, Body::Text { body, .. } if body.reveal() == "welcome"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_consumers_report_becomes_the_quality_of_the_number() {
+    let rules = Rules {
+        quality: true,
+        ..Rules::default()
+    };
+    let world = World::start(rules).await;
+    let fields = "quality_rating,messaging_limit_tier,health_status{can_send_message}";
+    let consumer = world.consumer("+15550101").await;
+    wamid(world.text("+15550101", "buy now").await).await;
+    assert!(matches!(body(&consumer).await, Body::Text { .. }));
+    let business = PhoneNumber::parse(BUSINESS).unwrap();
+    assert!(consumer.report_spam(&business, SpamReason::Spam).await.unwrap());
+    let told = |deliveries: &[waxseal_harness::receiver::Delivery]| {
+        let change = |delivery: &waxseal_harness::receiver::Delivery| delivery.json["entry"][0]["changes"][0].clone();
+        let mut changes = deliveries.iter().map(change);
+        changes.find(|change| change["field"] == "phone_number_quality_update")
+    };
+    let change = world.receiver.wait_for("the quality", PATIENCE, told).await.unwrap();
+    assert_eq!(
+        change["value"],
+        json!({"display_phone_number": "15550100", "event": "FLAGGED", "current_limit": "TIER_250"})
+    );
+    let (_, node) = world.get(&format!("{ID}?fields={fields}")).await;
+    assert_eq!(
+        node,
+        json!({
+            "id": ID, "quality_rating": "RED", "messaging_limit_tier": "TIER_250", "health_status": {"can_send_message": "LIMITED"},
+        })
+    );
     world.stop().await;
 }

@@ -178,6 +178,18 @@ impl GraphError {
         error
     }
 
+    /// The same, for who cannot tell what was meant: what an id may name.
+    pub(super) fn naming_nothing(self) -> Self {
+        self.details(
+            "The id names no phone number, account, app, media, template or message history that the token admits to, or what it names has no such operation. Businesses, users, solutions and bots have no nodes: accounts and phone numbers are declared as BusinessAccount and BusinessPhoneNumber resources.",
+        )
+    }
+
+    /// 100 / 33: several requests in one.
+    pub(super) fn batch(method: &http::Method) -> Self {
+        Self::unsupported_object(method).details("Batches are not served: send the requests one by one, on one connection if you like.")
+    }
+
     /// 131016 with HTTP 503: no replica of the number can take requests.
     #[cfg(feature = "kubernetes")]
     pub(super) fn no_owner() -> Self {
@@ -257,7 +269,9 @@ impl GraphError {
 
     /// 2500: no such path.
     pub(super) fn unknown_path() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, 2500, "Unknown path components")
+        Self::new(StatusCode::BAD_REQUEST, 2500, "Unknown path components").details(
+            "No operation has this path. Ids are digits; groups, whose ids are not, are not served. /docs of the admin port lists what is.",
+        )
     }
 }
 
@@ -511,6 +525,21 @@ mod tests {
         ] {
             let error = GraphError::from(refusal.clone());
             assert_eq!((error.status.as_u16(), error.code), (status, code), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_calls_are_the_apps_or_the_accounts() {
+        let usage = Usage {
+            limit: 200,
+            left: 0,
+            full_in_us: 3_600_000_000,
+            retry_after_us: Some(1_500_000),
+        };
+        for (of_app, code) in [(true, 4), (false, 80_007)] {
+            let error = GraphError::too_many_calls(of_app, &usage);
+            assert_eq!((error.status.as_u16(), error.code, error.retry_after_s), (400, code, Some(2)));
+            assert!(error.details.unwrap().contains("200"));
         }
     }
 }

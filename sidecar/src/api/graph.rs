@@ -22,6 +22,7 @@ mod registration;
 mod settings;
 mod subscriptions;
 mod templates;
+mod unserved;
 
 pub(super) use self::call::{BrokenOff, Call, Unread};
 
@@ -73,7 +74,15 @@ pub(super) async fn answer(target: Target<'_>, call: &mut Call<'_>) -> Result<Re
             _ => app::word(word, numbers, call).await?,
         },
     };
-    answered.ok_or_else(|| GraphError::unsupported_object(call.method))
+    answered.ok_or_else(|| match &target {
+        Target::Object(..) => unserved::object(call.edge(), call.method),
+        _ => GraphError::unsupported_object(call.method),
+    })
+}
+
+/// The refusal of a path that begins with no id, by what follows its first word: ids of groups are none.
+pub(super) fn unknown(rest: &[&str]) -> GraphError {
+    rest.first().map_or_else(GraphError::unknown_path, |edge| unserved::edge(edge))
 }
 
 async fn phone_edge(number: &Number, call: &mut Call<'_>) -> Answer {

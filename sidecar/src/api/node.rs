@@ -13,6 +13,7 @@ use super::{
     },
 };
 use crate::{
+    limits::standing::Tier,
     message::{NumberFacts, country},
     number::Number,
 };
@@ -38,9 +39,6 @@ const WITHOUT_VALUE: [&str; 6] = [
     "new_name_status",
     "owner_business_info",
 ];
-
-/// From so many messages a second on a number counts as upgraded.
-const HIGH_THROUGHPUT: u32 = 1000;
 
 /// The members that `fields` (the decoded value of the query parameter) asks for. Without the number itself only what its facts tell.
 ///
@@ -79,9 +77,16 @@ fn member(facts: &NumberFacts, number: Option<&Number>, field: &Field<'_>) -> Me
         "is_official_business_account" | "is_on_biz_app" | "is_preverified_number" => json!(false),
         "is_pin_enabled" => json!(facts.pin_enabled),
         "last_onboarded_time" => return number.and_then(Number::onboarded_s).map(iso).into(),
-        "messaging_limit_tier" | "whatsapp_business_manager_messaging_limit" => json!("TIER_UNLIMITED"),
-        "name_status" => json!("APPROVED"),
-        "platform_type" => json!(if is_registered { "CLOUD_API" } else { "NOT_APPLICABLE" }),
+        "messaging_limit_tier" | "whatsapp_business_manager_messaging_limit" => {
+            json!(
+                number
+                    .and_then(Number::quality)
+                    .map_or(Tier::Unlimited, |standing| standing.tier)
+                    .as_str()
+            )
+        }
+        "name_status" | "unified_cert_status" => json!("APPROVED"),
+        "host_platform" | "platform_type" => json!(if is_registered { "CLOUD_API" } else { "NOT_APPLICABLE" }),
         "quality_rating" => json!(quality),
         "quality_score" => json!({"score": quality}),
         "search_visibility" => return number.map(|number| phone::search_visibility(number).into()).into(),
@@ -104,9 +109,9 @@ fn member(facts: &NumberFacts, number: Option<&Number>, field: &Field<'_>) -> Me
 }
 
 fn throughput(number: Option<&Number>) -> &'static str {
-    match number.map(|number| number.surface().rules.throughput_per_second) {
-        Some(HIGH_THROUGHPUT..) => "HIGH",
-        _ => "STANDARD",
+    match number.is_some_and(Number::has_high_throughput) {
+        true => "HIGH",
+        false => "STANDARD",
     }
 }
 

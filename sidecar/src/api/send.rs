@@ -144,7 +144,7 @@ pub(super) fn parse(headers: &HeaderMap, body: &[u8], edge: Edge) -> Result<Comm
         Some(kind) if kind.eq_ignore_ascii_case("individual") => {}
         Some(kind) if kind.eq_ignore_ascii_case("group") => {
             return Err(GraphError::invalid(
-                "recipient_type \"group\" is not served yet; only \"individual\" is.",
+                "recipient_type \"group\" is not served: a message goes to one consumer, \"individual\".",
             ));
         }
         Some(_) => return Err(GraphError::invalid("recipient_type must be \"individual\".")),

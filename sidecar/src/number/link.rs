@@ -152,6 +152,8 @@ async fn session(number: &Arc<Number>, wanted: &mut watch::Receiver<bool>) -> Re
         let number = Arc::clone(number);
         tokio::spawn(async move { number.note_onboarding().await });
     }
+    let upgraded = Arc::clone(number);
+    tokio::spawn(async move { upgraded.note_throughput().await });
     let ended = tokio::select! {
         _ = wanted.wait_for(|wanted| !*wanted) => Ok(()),
         ended = read(number, outgoing.as_ref(), incoming.as_mut()) => ended,

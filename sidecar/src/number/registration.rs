@@ -273,37 +273,43 @@ impl Number {
         read(&self.book).onboarded_s
     }
 
-    /// Registers the number. Nothing happens when it is registered already.
+    /// Registers the number. Nothing happens when it is registered already. Says whether it was not.
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn register(&self, pin: &str) -> Result<(), Error> {
+    pub async fn register(&self, pin: &str) -> Result<bool, Error> {
         let now_ms = now_ms();
         let registering = self.change(|record, declared| {
             let was_deregistered = record.is_deregistered();
             record.register(pin, declared, now_ms).map(|()| was_deregistered)
         });
         if !registering.await?? {
-            return Ok(());
+            // It may be registered here and by somebody else at the transport.
+            return if self.is_refused() { Err(Error::NotAccepted) } else { Ok(false) };
         }
         self.follow();
         match self.stands(&[Standing::Linked, Standing::Refused]).await {
             Some(Standing::Refused) => Err(Error::NotAccepted),
-            Some(_) => Ok(()),
+            Some(_) => Ok(true),
             None => Err(Error::Transport),
         }
     }
 
     /// Deregisters the number: the transport forgets it, and it neither sends nor receives until it is registered again. Messages that are
-    /// accepted already wait.
+    /// accepted already wait. Says whether it was registered.
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn deregister(&self) -> Result<(), Error> {
+    pub async fn deregister(&self) -> Result<bool, Error> {
         let now_ms = now_ms();
-        self.change(|record, _| record.deregister(now_ms)).await??;
+        let deregistering = self.change(|record, _| {
+            let was_registered = !record.is_deregistered();
+            record.deregister(now_ms).map(|()| was_registered)
+        });
+        let was_registered = deregistering.await??;
         self.follow();
-        self.stands(&[Standing::Gone]).await.map(drop).ok_or(Error::Transport)
+        self.stands(&[Standing::Gone]).await.ok_or(Error::Transport)?;
+        Ok(was_registered)
     }
 
     /// Replaces the PIN.

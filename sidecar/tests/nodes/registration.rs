@@ -1,7 +1,7 @@
 //! The life cycle of a number.
 
 use serde_json::{Value, json};
-use waxseal_sidecar::config::Secret;
+use waxseal_sidecar::config::{CustodyLocation, Number, Secret};
 
 use super::world::{NUMBER, PIN, World, until};
 
@@ -54,7 +54,7 @@ async fn a_deregistered_number_is_silent_until_it_is_registered_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pin_set_last_holds_be_it_through_the_api_or_declared() {
-    let fields = |number: &mut waxseal_sidecar::config::Number| number.surface.webhooks.fields = Some(vec!["security".to_owned()]);
+    let fields = |number: &mut Number| number.surface.webhooks.fields = Some(vec!["security".to_owned()]);
     let mut world = World::with(None, fields).await;
     world.post("", json!({"pin": "222222"})).await.succeeded();
     let announced = world
@@ -112,4 +112,86 @@ async fn guesses_and_requests_have_limits_that_survive_a_restart() {
             .succeeded();
     }
     assert_eq!(world.post("/request_code", code).await.error(), (400, 136_024));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_away_or_knows_another_number_is_told_apart() {
+    let mut world = World::start().await;
+    world
+        .restart_unlinked(|number| {
+            // As if the keys were lost, and the PIN with them.
+            if let CustodyLocation::File(file) = &mut number.custody {
+                file.set_extension("new");
+            }
+            number.pin = Secret::from("222222");
+        })
+        .await;
+    until("refused", || async {
+        let node = world.read("?fields=status,health_status").await.ok();
+        let phone = &node["health_status"]["entities"][0];
+        node["status"] == "DISCONNECTED" && phone["can_send_message"] == "BLOCKED" && phone["errors"][0]["error_code"] == 131_045
+    })
+    .await;
+    let register = json!({"messaging_product": "whatsapp", "pin": "222222"});
+    let refused = world.post("/register", register).await;
+    assert_eq!(refused.error(), (500, 131_045), "{}", refused.body);
+
+    world.restart_with(|_| {}).await;
+    world.end_relay().await;
+    assert_eq!(world.post("/deregister", json!({})).await.error(), (500, 133_000));
+    let register = json!({"messaging_product": "whatsapp", "pin": PIN});
+    assert_eq!(world.post("/register", register).await.error(), (503, 133_004));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_business_is_told_of_what_becomes_of_its_number() {
+    let subscribed = |number: &mut Number| {
+        let fields = ["account_update", "phone_number_quality_update"];
+        number.surface.webhooks.fields = Some(fields.map(str::to_owned).to_vec());
+    };
+    let mut world = World::with(None, subscribed).await;
+    let register = json!({"messaging_product": "whatsapp", "pin": PIN});
+    for _ in 0..2 {
+        world.post("/deregister", json!({})).await.succeeded();
+    }
+    for _ in 0..2 {
+        world.post("/register", register.clone()).await.succeeded();
+    }
+    for _ in 0..2 {
+        world
+            .restart_with(|number| {
+                let fields = ["account_update", "phone_number_quality_update"];
+                number.surface.webhooks.fields = Some(fields.map(str::to_owned).to_vec());
+                number.surface.rules.throughput_per_second = 1000;
+            })
+            .await;
+        let told = || {
+            let deliveries = world.receiver.deliveries();
+            let values = deliveries.iter().map(|delivery| &delivery.json["entry"][0]["changes"][0]["value"]);
+            values
+                .map(|value| value["event"].as_str().unwrap_or_default().to_owned())
+                .collect::<Vec<_>>()
+        };
+        until("three events", || async { told().len() >= 3 }).await;
+        assert_eq!(
+            told(),
+            ["ACCOUNT_OFFBOARDED", "ACCOUNT_RECONNECTED", "THROUGHPUT_UPGRADE"],
+            "each once"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_takes_what_metas_description_puts_there() {
+    let world = World::start().await;
+    let nested = json!({"whatsapp_business_api_data": {"pin": "654321", "show_security_notifications": true}});
+    world.post("", nested).await.succeeded();
+    let register = async |pin: &str| {
+        let body = json!({"messaging_product": "whatsapp", "pin": pin});
+        world.post("/register", body).await.error().1
+    };
+    assert_eq!((register(PIN).await, register("654321").await), (133_005, 0));
+    let username = world.post("", json!({"username": "my.business"})).await;
+    assert_eq!(username.ok(), json!({"status": "approved"}));
+    assert_eq!(world.read("?fields=username").await.ok()["username"], "my.business");
 }

@@ -94,6 +94,13 @@ impl World {
         self.sidecar = Some(sidecar);
     }
 
+    /// Starts it anew with a change of the configuration that the relay will not have.
+    pub async fn restart_unlinked(&mut self, change: fn(&mut Number)) {
+        self.change = change;
+        self.sidecar.take().unwrap().shutdown(Duration::from_secs(5)).await;
+        self.sidecar = Some(Sidecar::start(self.config()).await.unwrap());
+    }
+
     /// Ends the sidecar and starts it anew, with what is kept.
     pub async fn restart(&mut self) {
         self.sidecar.take().unwrap().shutdown(Duration::from_secs(5)).await;
@@ -104,6 +111,13 @@ impl World {
     pub async fn restart_with(&mut self, change: fn(&mut Number)) {
         self.change = change;
         self.restart().await;
+    }
+
+    /// Ends the relay that the sidecar knows.
+    pub async fn end_relay(&mut self) {
+        let other = waxseal_relay::Config::new(SocketAddr::from(([127, 0, 0, 1], 0)), self.folder.path().join("another-relay"));
+        let other = waxseal_relay::Relay::start(other).await.unwrap();
+        std::mem::replace(&mut self.relay, other).shutdown().await;
     }
 
     fn config(&self) -> Config {

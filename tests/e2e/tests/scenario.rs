@@ -234,6 +234,10 @@ async fn every_kind_a_consumer_can_say_arrives() -> Result<()> {
         json!({"type": "button_reply", "id": "yes", "title": "Yes"}),
         json!({"type": "button", "text": "Stop", "payload": "STOP"}),
         json!({"type": "request_welcome"}),
+        json!({
+            "type": "order", "catalog_id": "7", "text": "both, please",
+            "items": [{"product_retailer_id": "shirt", "quantity": 2, "item_price": 12.5, "currency": "EUR"}],
+        }),
     ];
     for object in &objects {
         chat.sent(object, PATIENCE).await?;
@@ -242,6 +246,8 @@ async fn every_kind_a_consumer_can_say_arrives() -> Result<()> {
     chat.sent(&json!({"type": "edit", "text": "hello", "message_id": text}), PATIENCE)
         .await?;
     chat.sent(&json!({"type": "revoke", "message_id": text}), PATIENCE).await?;
+    let moved = numbers::consumer();
+    chat.sent(&json!({"type": "number_changed", "number": moved}), PATIENCE).await?;
     let kinds = [
         "location",
         "contacts",
@@ -249,14 +255,87 @@ async fn every_kind_a_consumer_can_say_arrives() -> Result<()> {
         "interactive",
         "button",
         "request_welcome",
+        "order",
         "text",
         "edit",
         "revoke",
+        "system",
     ];
     let arrived = world.receiver.wait_for_messages(consumer.number(), kinds.len(), PATIENCE).await?;
     let came: Vec<&str> = arrived.iter().map(|message| message.kind.as_str()).collect();
     ensure!(came == kinds, "{came:?}");
     chat.wait_for_kind(&Kind::Delivered, PATIENCE).await?;
     world.check_events()?;
+    Ok(())
+}
+
+/// The first event that fits, as the value of its change.
+async fn told(world: &World, what: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {
+    let find = |deliveries: &[waxseal_harness::receiver::Delivery]| {
+        let mut values = deliveries.iter().map(|delivery| &delivery.json["entry"][0]["changes"][0]["value"]);
+        values.find(|value| fits(value)).cloned()
+    };
+    world.receiver.wait_for(what, PATIENCE, find).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_it_hears_of_another_identity_and_writes_to_no_stranger() -> Result<()> {
+    let world = World::start().await?;
+    let number = world.business.number().clone();
+    let settings = waxseal_harness::business::http_client()?
+        .post(format!("{}/{}/settings", world.up.endpoints().api, number.phone_number_id))
+        .bearer_auth(&number.token)
+        .json(&json!({"user_identity_change": {"enable_identity_key_check": true}}))
+        .send()
+        .await?;
+    ensure!(settings.status().is_success(), "{}", settings.status());
+    let consumer = numbers::consumer();
+    let scenario = format!(
+        r#"
+name: A new phone
+within: 60s
+consumers:
+  - number: "{consumer}"
+    steps:
+      - send: from the old phone
+      - expect: for the old phone
+      - new_identity
+      - send: from the new phone
+      - expect: for the new phone
+      - expect_nothing: 200ms
+"#
+    );
+    let text = |text: &str, hash: &Value| {
+        let mut body = text_to(&consumer, text);
+        body["recipient_identity_key_hash"] = hash.clone();
+        body
+    };
+    let of_status = |wamid: &str, status: &str| {
+        let (wamid, status) = (wamid.to_owned(), status.to_owned());
+        move |value: &Value| value["statuses"][0]["id"] == wamid.as_str() && value["statuses"][0]["status"] == status.as_str()
+    };
+    let business = async {
+        let first = told(&world, "the first message", |value| value["messages"][0]["type"] == "text").await?;
+        let old = &first["contacts"][0]["identity_key_hash"];
+        ensure!(old.is_string(), "{first}");
+        let wamid = world.business.post(&text("for the old phone", old)).await?.wamid()?;
+        let delivered = told(&world, "that it arrived", of_status(&wamid, "delivered")).await?;
+        ensure!(delivered["statuses"][0]["recipient_identity_key_hash"] == *old, "{delivered}");
+
+        let changed = told(&world, "the change", |value| value["messages"][0]["type"] == "system").await?;
+        let (message, new) = (&changed["messages"][0], &changed["contacts"][0]["identity_key_hash"]);
+        ensure!(message["system"]["type"] == "customer_identity_changed", "{changed}");
+        ensure!(new.is_string() && new != old && message["identity"]["hash"] == *new, "{changed}");
+        let wamid = world.business.post(&text("for nobody", old)).await?.wamid()?;
+        let failed = told(&world, "that it failed", of_status(&wamid, "failed")).await?;
+        ensure!(failed["statuses"][0]["errors"][0]["code"] == 137_000, "{failed}");
+        let wamid = world.business.post(&text("for the new phone", new)).await?.wamid()?;
+        told(&world, "that it arrived", of_status(&wamid, "delivered")).await?;
+        Ok(())
+    };
+    let (played, answered) = tokio::join!(play(&world, &scenario), business);
+    answered?;
+    let (well, events) = played?;
+    ensure!(well, "{events:?}");
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::{
     },
     Answer, Call,
     fields::{self, Field, Member},
-    paging, phone,
+    paging, phone, unserved,
 };
 use crate::{
     message::{NumberFacts, country},
@@ -23,13 +23,16 @@ use crate::{
 const DEFAULT: [&str; 3] = ["name", "timezone_id", "message_template_namespace"];
 
 /// Fields of the Cloud API for which there is no value here.
-const WITHOUT_VALUE: [&str; 8] = [
+const WITHOUT_VALUE: [&str; 11] = [
+    "auth_international_rate_eligibility",
     "creation_time",
     "currency",
     "is_enabled_for_insights",
+    "linked_commerce_account",
     "marketing_messages_lite_api_status",
     "marketing_messages_onboarding_status",
     "on_behalf_of_business_info",
+    "primary_business_location",
     "primary_funding_id",
     "purchase_order_number",
 ];
@@ -55,18 +58,13 @@ pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer 
             Err(phone::declared("a phone number is added by applying another one"))
         }
         (Some("activities"), []) if is_read => Ok(Some(ok(&json!({"data": []})))),
-        (Some("assigned_users" | "system_users"), _) => Err(GraphError::coded(
-            100,
-            "(#100) Unsupported operation",
-            "People and their rights are declared by whoever runs this system, not through this port.",
-        )),
-        (Some("flows" | "solutions" | "schedules" | "dataset" | "product_catalogs" | "message_campaigns"), _) => Err(GraphError::coded(
+        (Some("flows"), _) => Err(GraphError::coded(
             100,
             "(#100) Unsupported operation",
             "This edge of an account is not served.",
         )),
         (Some("phone_numbers" | "activities") | None, _) => Ok(None),
-        (Some(_), _) => Err(GraphError::unknown_path()),
+        (Some(edge), _) => Err(unserved::edge(edge)),
     }
 }
 

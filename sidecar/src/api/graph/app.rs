@@ -13,6 +13,7 @@ use super::{
     },
     Answer, Call,
     fields::{self, Member},
+    unserved,
 };
 use crate::number::Number;
 
@@ -22,8 +23,8 @@ const SCOPES: [&str; 2] = ["whatsapp_business_management", "whatsapp_business_me
 /// `/{app}`. What is public of an app; a token is needed all the same, the app's own or one of its numbers'.
 pub(super) async fn app(numbers: &[&Number], call: &mut Call<'_>) -> Answer {
     let Some(first) = numbers.first() else { return Ok(None) };
-    if call.edge().is_some() {
-        return Err(GraphError::unknown_path());
+    if let Some(edge) = call.edge() {
+        return Err(unserved::edge(edge));
     }
     if !matches!(*call.method, Method::GET | Method::HEAD) {
         return Ok(None);

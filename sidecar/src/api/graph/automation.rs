@@ -14,6 +14,7 @@ use super::{
     Answer, Call,
     arguments::Arguments,
     fields::{self, Member},
+    unserved,
 };
 use crate::number::Number;
 
@@ -30,9 +31,6 @@ const USERNAME: &str = "username";
 /// `/{number}/…`, every edge that is no other area's.
 pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
     let Some(edge) = call.edge() else { return Ok(None) };
-    if let Some(why) = unserved(edge) {
-        return Err(GraphError::coded(100, "(#100) Unsupported operation", why));
-    }
     if !call.rest().is_empty() {
         return Ok(None);
     }
@@ -54,7 +52,8 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
         }
         ("official_business_account", Method::GET) => {
             let is_unasked = kept(number, OFFICIAL).is_empty();
-            Ok(Some(ok(&json!({"oba_status": if is_unasked { "NOT_STARTED" } else { "PENDING" }}))))
+            let status = if is_unasked { "NOT_STARTED" } else { "PENDING" };
+            Ok(Some(ok(&json!({"id": number.id(), "oba_status": status}))))
         }
         ("official_business_account", Method::POST) => {
             let said = call.arguments().await?;
@@ -88,20 +87,8 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
             | "username_suggestions",
             _,
         ) => Ok(None),
-        _ => Err(GraphError::unknown_path()),
+        _ => Err(unserved::edge(edge)),
     }
-}
-
-/// Why an operation of the Cloud API is not served.
-fn unserved(edge: &str) -> Option<&'static str> {
-    Some(match edge {
-        "calls" | "call_permissions" => "Calls are not served: this system carries messages only.",
-        "groups" => "Groups are not served.",
-        "messages_encrypted" => "Payload encryption is not served; POST /{phone-number-id}/messages takes messages.",
-        "marketing_messages" => "Marketing messages have no endpoint of their own here; POST /{phone-number-id}/messages takes templates.",
-        "assigned_users" => "People and their rights are declared by whoever runs this system, not through this port.",
-        _ => return None,
-    })
 }
 
 fn read<T: DeserializeOwned + Default>(number: &Number, document: &str) -> T {
@@ -302,7 +289,7 @@ pub(in crate::api) fn username(number: &Number) -> Option<String> {
     number.book().read(USERNAME)
 }
 
-async fn set_username(number: &Number, said: &Arguments) -> Result<Response, GraphError> {
+pub(super) async fn set_username(number: &Number, said: &Arguments) -> Result<Response, GraphError> {
     let username = said.required("username")?.to_ascii_lowercase();
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_');
     let has_letter = username.bytes().any(|byte| byte.is_ascii_lowercase());

@@ -12,6 +12,7 @@ use super::{
     },
     Answer, Call,
     arguments::Arguments,
+    automation,
 };
 use crate::number::Number;
 
@@ -58,12 +59,10 @@ pub(super) async fn change(number: &Number, said: &Arguments) -> Result<Response
         return Ok(success());
     }
     if said.has("username") {
-        return Err(GraphError::invalid(
-            "username has an edge of its own: POST /{phone-number-id}/username.",
-        ));
+        return automation::set_username(number, said).await;
     }
     Err(GraphError::missing(
-        "One of pin, webhook_configuration, new_display_name and search_visibility is required.",
+        "One of pin, webhook_configuration, new_display_name, search_visibility and username is required.",
     ))
 }
 

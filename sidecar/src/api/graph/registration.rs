@@ -28,9 +28,25 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
             let pin = pin(&said)?;
             // `backup` would bring the registration of a retired client along; there is nothing to bring, and it is passed over.
             settings::check_legacy_storage(number, &said)?;
-            number.register(&pin).await.map_err(|error| refusal(error, Asked::Register))?;
+            if number.register(&pin).await.map_err(|error| refusal(error, Asked::Register))? {
+                announce(
+                    number,
+                    "account_update",
+                    json!({"phone_number": number.display_digits(), "event": "ACCOUNT_RECONNECTED"}),
+                )
+                .await;
+            }
         }
-        Some("deregister") => number.deregister().await.map_err(|error| refusal(error, Asked::Deregister))?,
+        Some("deregister") => {
+            if number.deregister().await.map_err(|error| refusal(error, Asked::Deregister))? {
+                announce(
+                    number,
+                    "account_update",
+                    json!({"phone_number": number.display_digits(), "event": "ACCOUNT_OFFBOARDED"}),
+                )
+                .await;
+            }
+        }
         Some("request_code") => {
             check_code_request(&said)?;
             let random = rand::rng().random();
@@ -54,16 +70,23 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
 pub(super) async fn node(number: &Number, call: &mut Call<'_>) -> Answer {
     let said = call.arguments().await?;
     said.whatsapp()?;
-    if said.has("pin") {
-        let pin = pin(&said)?;
+    // Meta's description has the PIN one level down.
+    let nested = said.object("whatsapp_business_api_data")?;
+    if let Some(said) = [Some(&said), nested.as_ref()].into_iter().flatten().find(|said| said.has("pin")) {
+        let pin = pin(said)?;
         number.change_pin(&pin).await.map_err(|error| refusal(error, Asked::Other))?;
         let value = json!({"display_phone_number": number.display_digits(), "event": "PIN_CHANGED", "requester": ""});
-        if let Err(error) = number.announce("security", value).await {
-            tracing::warn!(%error, "the changed PIN could not be announced");
-        }
+        announce(number, "security", value).await;
         return Ok(Some(success()));
     }
     super::phone::change(number, &said).await.map(Some)
+}
+
+/// Tells the business of what has been done; that it could not be told undoes nothing.
+async fn announce(number: &Number, field: &str, value: serde_json::Value) {
+    if let Err(error) = number.announce(field, value).await {
+        tracing::warn!(%error, field, "a change of the registration could not be announced");
+    }
 }
 
 fn pin(said: &Arguments) -> Result<String, GraphError> {
@@ -144,17 +167,20 @@ fn refused_error(refused: Refused) -> GraphError {
             133_008,
             "(#133008) Too Many two step verification PIN Guesses",
             format!("Too many wrong PINs for this phone number. The next may be tried in {wait_s} seconds."),
-        ),
+        )
+        .retry_after(whole(wait_s)),
         Refused::TooFast { wait_s } => GraphError::coded(
             133_009,
             "(#133009) Two step verification PIN Guessed Too Fast",
             format!("PINs are tried too fast. The next may be tried in {wait_s} seconds."),
-        ),
+        )
+        .retry_after(whole(wait_s)),
         Refused::TooMany { wait_s } => GraphError::coded(
             133_016,
             "(#133016) Account register deregister rate limit exceeded",
             format!("This phone number takes 10 such requests in 72 hours. The next is taken in {wait_s} seconds."),
-        ),
+        )
+        .retry_after(whole(wait_s)),
         Refused::NotRegistered => GraphError::coded(
             133_010,
             "(#133010) Account not registered",
@@ -174,15 +200,43 @@ fn refused_error(refused: Refused) -> GraphError {
             136_024,
             "(#136024) Request code error",
             format!("Too many codes were asked for. The next can be had in {wait_s} seconds."),
-        ),
+        )
+        .retry_after(whole(wait_s)),
     }
+}
+
+/// For a header.
+fn whole(wait_s: u64) -> u32 {
+    u32::try_from(wait_s).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header;
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn every_refusal_has_its_code_and_the_time_to_wait() {
+        let wait_s = 1800;
+        for (refused, code, waits) in [
+            (Refused::PinMismatch, 133_005, false),
+            (Refused::TooManyGuesses { wait_s }, 133_008, true),
+            (Refused::TooFast { wait_s }, 133_009, true),
+            (Refused::NotRegistered, 133_010, false),
+            (Refused::TooMany { wait_s }, 133_016, true),
+            (Refused::TooManyCodes { wait_s }, 136_024, true),
+            (Refused::NoCode, 136_025, false),
+            (Refused::WrongCode, 136_025, false),
+        ] {
+            let error = refused_error(refused);
+            assert_eq!((error.code, error.status.as_u16()), (code, 400));
+            let response = error.into_response();
+            let header = response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!(header, waits.then_some("1800"), "{refused:?}");
+        }
+    }
 
     #[test]
     fn codes_are_asked_for_in_any_documented_way_and_no_other() {
