@@ -73,6 +73,9 @@ def on_message(_, message):
         said["contacts"] = [contact.name.formatted_name for contact in message.contacts]
     if message.reaction is not None:
         said["reaction"] = {"message_id": message.reaction.message_id, "emoji": message.reaction.emoji}
+    if message.order is not None:
+        wares = [[ware.sku, ware.quantity, ware.price, ware.currency] for ware in message.order.products]
+        said["order"] = {"catalog_id": message.order.catalog_id, "text": message.order.text, "products": wares}
     tell(f"message {message.type.value}", True, **said)
     if message.text == "please reply":
         message.reply_text("replied")
@@ -94,6 +97,11 @@ def on_edit(_, message):
 @wa.on_deleted_message()
 def on_delete(_, message):
     tell("deleted", True, original=message.original_message_id)
+
+
+@wa.on_phone_number_change()
+def on_number(_, change):
+    tell("number changed", True, old=change.old_wa_id, new=change.new_wa_id, bsuid=change.new_user_id)
 
 
 @wa.on_callback_button()

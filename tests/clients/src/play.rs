@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use waxseal_consumer::{Act, Attachment, Event, MediaKind, MessageId, choices};
-use waxseal_content::{Body, Contacts, Context, Location, Text};
+use waxseal_content::{Body, Contacts, Context, Location, Order, OrderItem, PhoneNumber, Text};
 
 use crate::{PATIENCE, files, namespace::PUBLIC, people::Person, stage::Stage};
 
@@ -162,6 +162,33 @@ impl Play {
             cards_json: Text::from(cards.to_string().as_str()),
         };
         self.send(Body::Contacts(contacts), None).await
+    }
+
+    /// Wares of a catalogue.
+    ///
+    /// # Errors
+    /// When it is not taken.
+    pub async fn order(&self) -> Result<MessageId> {
+        let shirts = OrderItem {
+            product_retailer_id: Text::from("shirt"),
+            quantity: 2,
+            price: 12.5,
+            currency: Text::from("EUR"),
+        };
+        let order = Order {
+            catalog_id: Text::from("194836987003835"),
+            text: Some(Text::from("błękitne")),
+            items: vec![shirts],
+        };
+        self.send(Body::Order(Box::new(order)), None).await
+    }
+
+    /// Another number from now on.
+    ///
+    /// # Errors
+    /// When it is not taken.
+    pub async fn move_to(&self, number: PhoneNumber) -> Result<MessageId> {
+        self.send(Body::NumberChanged { number }, None).await
     }
 
     /// The file of this type; returns how large it is.

@@ -68,7 +68,8 @@ fn refusals() -> Result<BTreeMap<&'static str, &'static str>> {
         .lines()
         .filter_map(cells)
         .filter_map(|cells| <[&str; 2]>::try_from(cells).ok());
-    Ok(rows.map(|[name, details]| (name, details)).collect())
+    // Below the head and its line.
+    Ok(rows.skip(2).map(|[name, details]| (name, details)).collect())
 }
 
 /// The path as the description writes it.

@@ -7,6 +7,7 @@ use waxseal_clients::{
     driver::{Driver, Kind},
     play::{FILES, Play},
 };
+use waxseal_content::PhoneNumber;
 
 async fn run(play: &Play, script: &str, expected: &[&str]) -> Result<()> {
     let driver = Driver::start(Kind::Python, script, &play.stage, &play.facts())?;
@@ -259,6 +260,16 @@ async fn receives(server: &str, scope: &str) -> Result<()> {
     .await?;
     play.cards().await?;
     seen("message contacts", "/contacts", json!(["Ana Żak"])).await?;
+    play.order().await?;
+    seen(
+        "message order",
+        "/order",
+        json!({"catalog_id": "194836987003835", "text": "błękitne", "products": [["shirt", 2, 12.5, "EUR"]]}),
+    )
+    .await?;
+    play.move_to(PhoneNumber::parse("+15550199")?).await?;
+    let moved = seen("number changed", "/new", json!("15550199")).await?;
+    ensure!(moved["old"] == wa_id.as_str() && moved["bsuid"].is_string(), "{moved}");
     for (check, member, kind) in FILES {
         let bytes = play.send_file(kind).await?;
         let line = seen(check, member, json!(kind)).await?;

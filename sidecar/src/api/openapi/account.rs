@@ -15,6 +15,10 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/{account_id}", "getAccount", "What the account is")
             .query("fields", text(), "The members to answer with.")
             .answers(of("Account"), [("account", account)]),
+        Operation::post("/{account_id}", "changeAccount", "Understood and passed over")
+            .text("What could be set of an account is declared, or means nothing here.")
+            .json(json!({"type": "object"}), [("name", json!({"name": "Sample Business"}))])
+            .answers(of("Id"), [("account", json!({"id": "102290129340398"}))]),
         Operation::get(
             "/{account_id}/phone_numbers",
             "listPhoneNumbers",
