@@ -11,6 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use tokio::time::Instant;
+use waxseal_telemetry::metrics;
 
 /// The part of the operator that reconciles one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,40 +124,25 @@ impl Metrics {
     /// Registers everything, with a line of help each.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            reconciled: Family::default(),
-            seconds: Family::new_with_constructor(waxseal_telemetry::metrics::seconds),
-            inflight: Family::default(),
-            errors: Family::default(),
-            objects: Family::default(),
-            paused: Gauge::default(),
-            leader: Gauge::default(),
-            crd_missing: Family::default(),
-            writes: Family::default(),
-            silence: Family::default(),
-            undecodable: Family::default(),
-        };
         let registry = registry.sub_registry_with_prefix("operator");
-        registry.register("reconcile", "Reconciliations, by outcome", metrics.reconciled.clone());
-        registry.register("reconcile_seconds", "How long a reconciliation takes", metrics.seconds.clone());
-        registry.register("reconcile_inflight", "Reconciliations that run", metrics.inflight.clone());
-        registry.register("reconcile_errors", "Reconciliations that failed, by reason", metrics.errors.clone());
-        registry.register("objects", "Objects declared, by whether they are ready", metrics.objects.clone());
-        registry.register("paused_objects", "Objects whose reconciliation is paused", metrics.paused.clone());
-        registry.register("leader", "Whether this operator is the leader", metrics.leader.clone());
-        registry.register(
-            "crd_missing",
-            "Whether a custom resource definition is not there",
-            metrics.crd_missing.clone(),
-        );
-        registry.register("writes", "Writes to the API server", metrics.writes.clone());
-        registry.register(
-            "watch_silence_seconds",
-            "How long ago the last event of a watch was",
-            metrics.silence.clone(),
-        );
-        registry.register("undecodable_objects", "Objects that cannot be read", metrics.undecodable.clone());
-        metrics
+        Self {
+            reconciled: metrics::new(registry, "reconcile", "Reconciliations, by outcome"),
+            seconds: metrics::with(
+                registry,
+                "reconcile_seconds",
+                "How long a reconciliation takes",
+                Family::new_with_constructor(metrics::seconds),
+            ),
+            inflight: metrics::new(registry, "reconcile_inflight", "Reconciliations that run"),
+            errors: metrics::new(registry, "reconcile_errors", "Reconciliations that failed, by reason"),
+            objects: metrics::new(registry, "objects", "Objects declared, by whether they are ready"),
+            paused: metrics::new(registry, "paused_objects", "Objects whose reconciliation is paused"),
+            leader: metrics::new(registry, "leader", "Whether this operator is the leader"),
+            crd_missing: metrics::new(registry, "crd_missing", "Whether a custom resource definition is not there"),
+            writes: metrics::new(registry, "writes", "Writes to the API server"),
+            silence: metrics::new(registry, "watch_silence_seconds", "How long ago the last event of a watch was"),
+            undecodable: metrics::new(registry, "undecodable_objects", "Objects that cannot be read"),
+        }
     }
 
     /// A reconciliation begins. The answer is handed back to [`Self::ended`].

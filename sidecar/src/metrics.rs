@@ -12,6 +12,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+use waxseal_telemetry::metrics;
 
 pub use self::counts::{Counts, refused};
 
@@ -97,101 +98,52 @@ impl Metrics {
     /// Registers everything, with a line of help each.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Arc<Self> {
-        let metrics = Self {
-            accepted: Counter::default(),
-            refused: Counter::default(),
-            encrypted: Counter::default(),
-            decrypted: Counter::default(),
-            envelopes_refused: Family::default(),
-            retries: Family::default(),
-            identity_changes: Counter::default(),
-            statuses: Family::default(),
-            webhook_attempts: Family::default(),
-            webhooks_given_up: Counter::default(),
-            webhooks_lost: Family::default(),
-            backlog: Backlog::default(),
-            unopened: Counter::default(),
-            commit_seconds: waxseal_telemetry::metrics::seconds(),
-            accept_seconds: waxseal_telemetry::metrics::seconds(),
-            rollbacks: Counter::default(),
-            linked: Gauge::default(),
-            media: Family::default(),
-            media_bytes: Family::default(),
-        };
-        registry.register(
-            "messages_accepted",
-            "Messages of the business made durable",
-            metrics.accepted.clone(),
-        );
-        registry.register(
-            "messages_refused",
-            "Messages refused because state could not be made durable",
-            metrics.refused.clone(),
-        );
-        registry.register("messages_encrypted", "Messages encrypted", metrics.encrypted.clone());
-        registry.register("messages_decrypted", "Messages decrypted", metrics.decrypted.clone());
-        registry.register(
-            "envelopes_refused",
-            "Envelopes of consumers that could not be used",
-            metrics.envelopes_refused.clone(),
-        );
-        registry.register(
-            "retries",
-            "Messages asked for again, and encrypted again on request",
-            metrics.retries.clone(),
-        );
-        registry.register(
-            "identity_changes",
-            "Identity keys of consumers that changed",
-            metrics.identity_changes.clone(),
-        );
-        registry.register("statuses", "Statuses reported to the business", metrics.statuses.clone());
-        registry.register("webhook_attempts", "Attempts to post a webhook", metrics.webhook_attempts.clone());
-        registry.register(
-            "webhooks_given_up",
-            "Webhook events whose retry window ended",
-            metrics.webhooks_given_up.clone(),
-        );
-        registry.register(
-            "webhook_events_waiting",
-            "Webhook events that the business has not taken yet",
-            metrics.backlog.waiting.clone(),
-        );
-        registry.register(
-            "webhook_dead_letters",
-            "Webhook events that rest as dead letters",
-            metrics.backlog.dead.clone(),
-        );
-        registry.register(
-            "webhook_oldest_event_age_seconds",
-            "How long the oldest waiting webhook event has waited",
-            metrics.backlog.oldest_age_seconds.clone(),
-        );
-        registry.register(
-            "webhook_events_undelivered",
-            "Webhook events that became dead letters, were dropped, or had no subscriber",
-            metrics.webhooks_lost.clone(),
-        );
-        registry.register("store_values_unopened", "Stored values that did not open", metrics.unopened.clone());
-        registry.register("lane_commit_seconds", "Duration of a lane's commit", metrics.commit_seconds.clone());
-        registry.register(
-            "accept_seconds",
-            "From request to durable acceptance",
-            metrics.accept_seconds.clone(),
-        );
-        registry.register(
-            "store_rollbacks",
-            "Times the store was found to have lost commits",
-            metrics.rollbacks.clone(),
-        );
-        registry.register("numbers_linked", "Numbers linked to the relay", metrics.linked.clone());
-        registry.register(
-            "media_files",
-            "Files received, kept, fetched from links, opened, passed to the relay, deleted, or found broken",
-            metrics.media.clone(),
-        );
-        registry.register("media_bytes", "Bytes of files that were moved", metrics.media_bytes.clone());
-        Arc::new(metrics)
+        Arc::new(Self {
+            accepted: metrics::new(registry, "messages_accepted", "Messages of the business made durable"),
+            refused: metrics::new(
+                registry,
+                "messages_refused",
+                "Messages refused because state could not be made durable",
+            ),
+            encrypted: metrics::new(registry, "messages_encrypted", "Messages encrypted"),
+            decrypted: metrics::new(registry, "messages_decrypted", "Messages decrypted"),
+            envelopes_refused: metrics::new(registry, "envelopes_refused", "Envelopes of consumers that could not be used"),
+            retries: metrics::new(registry, "retries", "Messages asked for again, and encrypted again on request"),
+            identity_changes: metrics::new(registry, "identity_changes", "Identity keys of consumers that changed"),
+            statuses: metrics::new(registry, "statuses", "Statuses reported to the business"),
+            webhook_attempts: metrics::new(registry, "webhook_attempts", "Attempts to post a webhook"),
+            webhooks_given_up: metrics::new(registry, "webhooks_given_up", "Webhook events whose retry window ended"),
+            backlog: Backlog {
+                waiting: metrics::new(
+                    registry,
+                    "webhook_events_waiting",
+                    "Webhook events that the business has not taken yet",
+                ),
+                dead: metrics::new(registry, "webhook_dead_letters", "Webhook events that rest as dead letters"),
+                oldest_age_seconds: metrics::new(
+                    registry,
+                    "webhook_oldest_event_age_seconds",
+                    "How long the oldest waiting webhook event has waited",
+                ),
+                ..Backlog::default()
+            },
+            webhooks_lost: metrics::new(
+                registry,
+                "webhook_events_undelivered",
+                "Webhook events that became dead letters, were dropped, or had no subscriber",
+            ),
+            unopened: metrics::new(registry, "store_values_unopened", "Stored values that did not open"),
+            commit_seconds: metrics::with(registry, "lane_commit_seconds", "Duration of a lane's commit", metrics::seconds()),
+            accept_seconds: metrics::with(registry, "accept_seconds", "From request to durable acceptance", metrics::seconds()),
+            rollbacks: metrics::new(registry, "store_rollbacks", "Times the store was found to have lost commits"),
+            linked: metrics::new(registry, "numbers_linked", "Numbers linked to the relay"),
+            media: metrics::new(
+                registry,
+                "media_files",
+                "Files received, kept, fetched from links, opened, passed to the relay, deleted, or found broken",
+            ),
+            media_bytes: metrics::new(registry, "media_bytes", "Bytes of files that were moved"),
+        })
     }
 
     /// Adds up a durable turn.

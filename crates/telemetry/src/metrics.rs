@@ -3,7 +3,7 @@
 use prometheus_client::{
     encoding::text,
     metrics::{histogram::Histogram, info::Info},
-    registry::Registry,
+    registry::{Metric, Registry},
 };
 
 /// The `Content-Type` of [`encode`]'s text.
@@ -20,6 +20,17 @@ pub fn registry(version: &'static str) -> Registry {
     let mut registry = Registry::with_prefix("waxseal");
     registry.register("build", "What is running", Info::new([("version", version)]));
     registry
+}
+
+/// A metric of this name that begins at nothing.
+pub fn new<M: Metric + Default + Clone>(registry: &mut Registry, name: &str, help: &str) -> M {
+    with(registry, name, help, M::default())
+}
+
+/// The same for a metric that has to be told something first, such as its buckets.
+pub fn with<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 /// The registry in the OpenMetrics text format.
@@ -42,18 +53,22 @@ pub fn seconds() -> Histogram {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::metrics::counter::Counter;
+
     use super::*;
 
     #[test]
     fn encodes_with_prefix_and_end_mark() {
         let mut registry = registry("1.2.3");
-        let durations = seconds();
-        registry.register("commit_seconds", "How long a commit takes", durations.clone());
+        let durations = with(&mut registry, "commit_seconds", "How long a commit takes", seconds());
+        let commits: Counter = new(&mut registry, "commits", "Commits");
+        commits.inc();
         durations.observe(0.002);
         let text = encode(&registry).unwrap();
         assert!(text.contains("waxseal_build_info{version=\"1.2.3\"} 1\n"), "{text}");
         assert!(text.contains("waxseal_commit_seconds_bucket{le=\"0.0025\"} 1\n"), "{text}");
         assert!(text.contains("waxseal_commit_seconds_bucket{le=\"0.001\"} 0\n"), "{text}");
+        assert!(text.contains("waxseal_commits_total 1\n"), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
     }
 }

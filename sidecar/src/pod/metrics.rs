@@ -7,6 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use waxseal_telemetry::metrics;
 
 /// One label from a closed list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,25 +30,13 @@ impl Metrics {
     /// Registers everything, with a line of help each.
     #[must_use]
     pub fn register(registry: &mut Registry) -> Arc<Self> {
-        let metrics = Self::default();
-        registry.register("owner", "Whether this pod serves the number", metrics.owner.clone());
-        registry.register("reloads", "Configurations read after the first", metrics.reloads.clone());
-        registry.register(
-            "requests_passed_on",
-            "Requests passed on to the pod that owns the number",
-            metrics.passed_on.clone(),
-        );
-        registry.register(
-            "requests_without_owner",
-            "Requests that waited for an owner in vain",
-            metrics.gave_up.clone(),
-        );
-        registry.register(
-            "status_reports",
-            "Reports written into the status of the number",
-            metrics.reports.clone(),
-        );
-        Arc::new(metrics)
+        Arc::new(Self {
+            owner: metrics::new(registry, "owner", "Whether this pod serves the number"),
+            reloads: metrics::new(registry, "reloads", "Configurations read after the first"),
+            passed_on: metrics::new(registry, "requests_passed_on", "Requests passed on to the pod that owns the number"),
+            gave_up: metrics::new(registry, "requests_without_owner", "Requests that waited for an owner in vain"),
+            reports: metrics::new(registry, "status_reports", "Reports written into the status of the number"),
+        })
     }
 
     /// Counts a changed configuration.

@@ -55,110 +55,59 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = metrics::registry(env!("CARGO_PKG_VERSION"));
         let relay = registry.sub_registry_with_prefix("relay");
-        let metrics = Self {
-            accepted: Counter::default(),
-            duplicates: Counter::default(),
-            rejected: Family::default(),
-            delivered: Counter::default(),
-            acknowledged: Counter::default(),
-            expired: Counter::default(),
-            queued_envelopes: Gauge::default(),
-            queued_bytes: Gauge::default(),
-            connections: Gauge::default(),
-            accounts: Gauge::default(),
-            bundles: Counter::default(),
-            bundles_refused: Counter::default(),
-            keys_low: Counter::default(),
-            blobs_stored: Counter::default(),
-            blob_bytes_stored: Counter::default(),
-            blobs_refused: Family::default(),
-            spam_reports: Family::default(),
-            blobs_served: Counter::default(),
-            blob_bytes_served: Counter::default(),
-            blobs_expired: Counter::default(),
-            kept_blobs: Gauge::default(),
-            kept_blob_bytes: Gauge::default(),
-            group_envelopes: Histogram::new(exponential_buckets(1.0, 4.0, 7)),
-            commit_seconds: metrics::seconds(),
-            registry: Registry::default(),
-        };
-        relay.register("envelopes_accepted", "Envelopes that became durable", metrics.accepted.clone());
-        relay.register(
-            "envelopes_duplicate",
-            "Envelopes submitted again under an accepted id",
-            metrics.duplicates.clone(),
-        );
-        relay.register("envelopes_rejected", "Envelopes refused, by verdict", metrics.rejected.clone());
-        relay.register(
-            "envelopes_delivered",
-            "Envelopes sent to their recipient, again after a reconnect",
-            metrics.delivered.clone(),
-        );
-        relay.register(
-            "envelopes_acknowledged",
-            "Envelopes forgotten because their recipient has them",
-            metrics.acknowledged.clone(),
-        );
-        relay.register(
-            "envelopes_expired",
-            "Envelopes forgotten because their time was over",
-            metrics.expired.clone(),
-        );
-        relay.register(
-            "queued_envelopes",
-            "Envelopes waiting for their recipients",
-            metrics.queued_envelopes.clone(),
-        );
-        relay.register("queued_bytes", "Bytes waiting for their recipients", metrics.queued_bytes.clone());
-        relay.register("connections", "Open message streams", metrics.connections.clone());
-        relay.register("accounts", "Registered numbers", metrics.accounts.clone());
-        relay.register("bundles", "Pre-key bundles handed out", metrics.bundles.clone());
-        relay.register(
-            "bundles_refused",
-            "Pre-key bundles refused because one was asked for too often",
-            metrics.bundles_refused.clone(),
-        );
-        relay.register(
-            "keys_low",
-            "Times an owner was told that its one-time keys run low",
-            metrics.keys_low.clone(),
-        );
-        metrics.register_blobs(relay);
-        relay.register("spam_reports", "Spam reports that counted, by reason", metrics.spam_reports.clone());
-        relay.register("group_envelopes", "Envelopes in one commit", metrics.group_envelopes.clone());
-        relay.register(
-            "commit_seconds",
-            "How long applying and committing a group takes",
-            metrics.commit_seconds.clone(),
-        );
-        Self { registry, ..metrics }
-    }
-
-    fn register_blobs(&self, relay: &mut Registry) {
-        relay.register("blobs_stored", "Blobs that became durable", self.blobs_stored.clone());
-        relay.register(
-            "blob_bytes_stored",
-            "Bytes of blobs that became durable",
-            self.blob_bytes_stored.clone(),
-        );
-        relay.register(
-            "blobs_refused",
-            "Uploads that were refused or cut off, by reason",
-            self.blobs_refused.clone(),
-        );
-        relay.register("blobs_served", "Downloads of blobs that began", self.blobs_served.clone());
-        relay.register("blob_bytes_served", "Bytes of blobs sent", self.blob_bytes_served.clone());
-        relay.register(
-            "blobs_expired",
-            "Blobs forgotten because their time was over",
-            self.blobs_expired.clone(),
-        );
-        relay.register("kept_blobs", "Blobs kept, uploads under way included", self.kept_blobs.clone());
-        relay.register(
-            "kept_blob_bytes",
-            "Bytes of blobs kept, uploads under way included; a blob counts as 64 KiB at least",
-            self.kept_blob_bytes.clone(),
-        );
+        Self {
+            accepted: metrics::new(relay, "envelopes_accepted", "Envelopes that became durable"),
+            duplicates: metrics::new(relay, "envelopes_duplicate", "Envelopes submitted again under an accepted id"),
+            rejected: metrics::new(relay, "envelopes_rejected", "Envelopes refused, by verdict"),
+            delivered: metrics::new(
+                relay,
+                "envelopes_delivered",
+                "Envelopes sent to their recipient, again after a reconnect",
+            ),
+            acknowledged: metrics::new(
+                relay,
+                "envelopes_acknowledged",
+                "Envelopes forgotten because their recipient has them",
+            ),
+            expired: metrics::new(relay, "envelopes_expired", "Envelopes forgotten because their time was over"),
+            queued_envelopes: metrics::new(relay, "queued_envelopes", "Envelopes waiting for their recipients"),
+            queued_bytes: metrics::new(relay, "queued_bytes", "Bytes waiting for their recipients"),
+            connections: metrics::new(relay, "connections", "Open message streams"),
+            accounts: metrics::new(relay, "accounts", "Registered numbers"),
+            bundles: metrics::new(relay, "bundles", "Pre-key bundles handed out"),
+            bundles_refused: metrics::new(
+                relay,
+                "bundles_refused",
+                "Pre-key bundles refused because one was asked for too often",
+            ),
+            keys_low: metrics::new(relay, "keys_low", "Times an owner was told that its one-time keys run low"),
+            spam_reports: metrics::new(relay, "spam_reports", "Spam reports that counted, by reason"),
+            group_envelopes: metrics::with(
+                relay,
+                "group_envelopes",
+                "Envelopes in one commit",
+                Histogram::new(exponential_buckets(1.0, 4.0, 7)),
+            ),
+            commit_seconds: metrics::with(
+                relay,
+                "commit_seconds",
+                "How long applying and committing a group takes",
+                metrics::seconds(),
+            ),
+            blobs_stored: metrics::new(relay, "blobs_stored", "Blobs that became durable"),
+            blob_bytes_stored: metrics::new(relay, "blob_bytes_stored", "Bytes of blobs that became durable"),
+            blobs_refused: metrics::new(relay, "blobs_refused", "Uploads that were refused or cut off, by reason"),
+            blobs_served: metrics::new(relay, "blobs_served", "Downloads of blobs that began"),
+            blob_bytes_served: metrics::new(relay, "blob_bytes_served", "Bytes of blobs sent"),
+            blobs_expired: metrics::new(relay, "blobs_expired", "Blobs forgotten because their time was over"),
+            kept_blobs: metrics::new(relay, "kept_blobs", "Blobs kept, uploads under way included"),
+            kept_blob_bytes: metrics::new(
+                relay,
+                "kept_blob_bytes",
+                "Bytes of blobs kept, uploads under way included; a blob counts as 64 KiB at least",
+            ),
+            registry,
+        }
     }
 
     /// In the OpenMetrics text format.
