@@ -6,10 +6,10 @@ use futures_util::FutureExt as _;
 use libsignal_protocol::{CiphertextMessage, SessionUsabilityRequirements as Requirements, message_encrypt};
 use rand::{CryptoRng, Rng};
 
-use crate::peer::wiped_on_drop;
 use crate::record::Record;
 use crate::session::{library_record, run};
 use crate::stores::{Identities, Session, post_quantum};
+use crate::wiped::wiped_on_drop;
 use crate::{Ciphertext, Error, Identity, Kind, Peer, PeerId, Policy, padding};
 
 /// A message ready to be committed, then sent.

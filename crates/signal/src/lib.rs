@@ -37,6 +37,7 @@ mod self_test;
 mod session;
 mod stores;
 mod weak;
+mod wiped;
 mod wire;
 
 pub use bundle::Bundle;

@@ -4,6 +4,7 @@ use prost::bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::record::Record;
+use crate::wiped::wiped_on_drop;
 use crate::{Error, IdentityKey};
 
 /// What is remembered about one peer between two steps. Cheap to clone: the record is shared, and wiped when the last clone is dropped.
@@ -96,11 +97,6 @@ impl Peer {
     pub(crate) const fn record_bytes(&self) -> &Bytes {
         &self.record
     }
-}
-
-/// Shares bytes and wipes them when nobody holds them any more.
-pub(crate) fn wiped_on_drop(bytes: Vec<u8>) -> Bytes {
-    Bytes::from_owner(Zeroizing::new(bytes))
 }
 
 #[cfg(test)]

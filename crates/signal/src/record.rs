@@ -8,7 +8,7 @@ use prost::Message;
 use prost::bytes::Bytes;
 use zeroize::Zeroizing;
 
-use crate::peer::wiped_on_drop;
+use crate::wiped::wiped_on_drop;
 use crate::{Error, Policy};
 
 /// One peer's states, each left encoded. Re-encoding it gives the library's own bytes.

@@ -6,9 +6,9 @@ use futures_util::FutureExt as _;
 use libsignal_protocol::{SessionRecord, SignalProtocolError, process_prekey_bundle};
 use rand::{CryptoRng, Rng};
 
-use crate::peer::wiped_on_drop;
 use crate::record::{Home, Record};
 use crate::stores::{Identities, Session, Stored};
+use crate::wiped::wiped_on_drop;
 use crate::{Bundle, Error, Identity, IdentityKey, Peer, PeerId};
 
 /// The bounds that every step keeps.

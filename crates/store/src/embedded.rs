@@ -22,7 +22,8 @@ use tokio::task::spawn_blocking;
 
 use self::committer::{Committer, Job, Opener, Slot, unavailable};
 use self::tables::Tables;
-use crate::store::{Admitted, Census, closed};
+use crate::census::Census;
+use crate::work::{Admitted, closed};
 use crate::{Clock, Durability, EntryId, Error, Key, Options};
 
 pub(crate) struct Backend {

@@ -18,15 +18,18 @@
 
 mod admission;
 mod batch;
+mod census;
 mod embedded;
 mod error;
 mod key;
 mod options;
 mod redis;
 mod store;
+mod work;
 
 pub use batch::{Batch, Claim, EntryId, Fence, Op, Outcome};
+pub use census::Census;
 pub use error::Error;
 pub use key::{Key, Namespace};
 pub use options::{Clock, Durability, HARD_TTL_CAP, Options};
-pub use store::{Census, Store};
+pub use store::Store;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::store::{Admitted, Work, closed};
+use crate::work::{Admitted, Work, closed};
 use crate::{Error, Key, Options};
 use endpoint::Endpoint;
 use read::Reader;

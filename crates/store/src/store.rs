@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::admission::{Admission, Permit};
+use crate::admission::Admission;
 use crate::batch::MAX_NUMBER;
-use crate::{Batch, Claim, EntryId, Error, Key, Namespace, Options, Outcome, embedded, redis};
+use crate::work::{Admitted, ClaimRequest, Work};
+use crate::{Batch, Census, Claim, EntryId, Error, Key, Namespace, Options, Outcome, embedded, redis};
 
 /// State of a sidecar: see the crate's documentation. Cheap to clone; all clones share connections and limits.
 #[derive(Clone)]
@@ -26,50 +27,6 @@ struct Inner {
 enum Backend {
     Redis(redis::Backend),
     Embedded(embedded::Backend),
-}
-
-/// What exists under a prefix. Nothing of it tells content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Values, queues, agendas and lanes that exist.
-    pub keys: u64,
-    /// When the first of them expires, if nothing prolongs it.
-    pub soonest_expiry: Option<Duration>,
-    /// When the last of them expires, if nothing prolongs it.
-    pub latest_expiry: Option<Duration>,
-    /// Keys that never expire. The store writes none: they come from elsewhere.
-    pub without_expiry: u64,
-    /// False when there was more than a census looks at.
-    pub complete: bool,
-}
-
-impl Census {
-    pub(crate) fn note(&mut self, left: Duration) {
-        self.keys += 1;
-        self.soonest_expiry = Some(self.soonest_expiry.map_or(left, |soonest| soonest.min(left)));
-        self.latest_expiry = Some(self.latest_expiry.map_or(left, |latest| latest.max(left)));
-    }
-}
-
-/// A census looks at no more names than this.
-pub(crate) const CENSUS_LIMIT: u64 = 100_000;
-
-/// A request on its way to a backend's committer.
-pub(crate) enum Work {
-    Commit(Batch, oneshot::Sender<Result<Outcome, Error>>),
-    Claim(ClaimRequest, oneshot::Sender<Result<Claim, Error>>),
-}
-
-#[derive(Clone)]
-pub(crate) struct ClaimRequest {
-    pub(crate) lane: Key,
-    pub(crate) at_least: u64,
-}
-
-/// Work with its right to be under way.
-pub(crate) struct Admitted {
-    pub(crate) work: Work,
-    pub(crate) permit: Permit,
 }
 
 impl Store {
@@ -258,10 +215,6 @@ impl Store {
             Backend::Embedded(backend) => backend.close().await,
         }
     }
-}
-
-pub(crate) fn closed() -> Error {
-    Error::unavailable("the store was closed")
 }
 
 fn closed_in_doubt() -> Error {

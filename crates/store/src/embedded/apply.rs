@@ -5,7 +5,7 @@ use redb::{Error, ReadableTable};
 
 use super::tables::{LAST_ENTRY, Tables, after, alive, kind};
 use crate::options::millis;
-use crate::store::ClaimRequest;
+use crate::work::ClaimRequest;
 use crate::{Batch, Claim, EntryId, Fence, Key, Op, Outcome};
 
 /// The moment and the rules of one transaction.

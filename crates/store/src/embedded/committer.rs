@@ -15,7 +15,7 @@ use super::apply::Moment;
 use super::tables::Tables;
 use crate::admission::Permit;
 use crate::options::millis;
-use crate::store::{Admitted, Work};
+use crate::work::{Admitted, Work};
 use crate::{Claim, Durability, Error, Key, Options, Outcome};
 
 /// Expired rows that one transaction removes at most, so that batches do not wait long behind the sweeper.

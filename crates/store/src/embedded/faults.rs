@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Backend;
 use crate::admission::Admission;
-use crate::store::{Admitted, Work};
+use crate::work::{Admitted, Work};
 use crate::{Batch, Error, Key, Namespace, Op, Options, Outcome};
 
 /// Bytes that outlive the database that is opened on them. While it is full, nothing is written.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use redb::{Error, ReadTransaction, ReadableTable};
 
 use super::tables::{AGENDAS, DUE, ENTRIES, LANES, QUEUES, VALUES, agenda_alive, alive};
-use crate::store::{CENSUS_LIMIT, Census};
+use crate::census::{CENSUS_LIMIT, Census};
 use crate::{EntryId, Key};
 
 pub(super) fn get(snapshot: &ReadTransaction, keys: &[Key], now: u64) -> Result<Vec<Option<Bytes>>, Error> {

@@ -6,7 +6,7 @@ use redis::{Cmd, RedisWrite};
 use super::script;
 use crate::batch::MAX_NUMBER;
 use crate::options::millis;
-use crate::store::ClaimRequest;
+use crate::work::ClaimRequest;
 use crate::{Batch, Error, Key, Op};
 
 /// Tells the mark of one batch from that of any other.

@@ -25,7 +25,7 @@ use super::endpoint::{Backoff, Endpoint, Link, Reached, reached};
 use super::preflight::{Barrier, Unfit};
 use super::reply::Remedy;
 use super::script;
-use crate::store::Admitted;
+use crate::work::Admitted;
 use crate::{Error, Key};
 
 /// A group is also closed at this size: one command line after another, not one huge one.

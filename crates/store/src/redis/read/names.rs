@@ -6,9 +6,9 @@ use std::time::Duration;
 use redis::{Pipeline, Value, cmd};
 
 use super::{Reader, unexpected};
+use crate::census::{CENSUS_LIMIT, Census};
 use crate::redis::preflight::Barrier;
 use crate::redis::reply::number;
-use crate::store::{CENSUS_LIMIT, Census};
 use crate::{Error, Key};
 
 const SCAN_PAGE: usize = 1_000;

@@ -10,7 +10,7 @@ use crate::admission::Permit;
 use crate::redis::encode::{self, Tag};
 use crate::redis::endpoint::Endpoint;
 use crate::redis::reply::{self, Remedy, Verdict};
-use crate::store::{Admitted, ClaimRequest, Work};
+use crate::work::{Admitted, ClaimRequest, Work};
 use crate::{Batch, Claim, EntryId, Error, Fence, Key, Options, Outcome, options};
 
 pub(super) struct Pending {
