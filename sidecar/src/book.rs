@@ -10,10 +10,10 @@
 //!
 //! May touch: the store. Must not: know what a document says, or take a consumer's number into a name.
 
+mod error;
 mod writer;
 
 use std::{
-    collections::BTreeMap,
     ops::Bound,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -22,14 +22,13 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Mutex, time::timeout};
 use waxseal_sealing::Vault;
-use waxseal_store::{Key, Op, Store};
+use waxseal_store::Store;
 use zeroize::Zeroizing;
 
-use self::writer::{Change, Writer};
+pub use self::error::Error;
+use self::writer::{Change, Pages, Writer};
 use crate::names::Names;
 
-/// How long a document lives when nobody renews it.
-const TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How often documents are renewed.
 pub(crate) const RENEWAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a change waits for those before it.
@@ -42,37 +41,12 @@ pub const MAX_DOCUMENT_BYTES: usize = 1 << 20;
 pub const MAX_BYTES: usize = 16 << 20;
 /// The longest name of a document.
 pub const MAX_NAME_BYTES: usize = 64;
-/// Documents read or renewed at a time.
-const TOGETHER: usize = 64;
-
-/// Why a document was not changed. Unless it is [`Error::Unavailable`], nothing has changed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The store did not answer in time. The change may show later, or not.
-    #[error("the book cannot be written at the moment: {0}")]
-    Unavailable(&'static str),
-    /// Another process answers for the number now.
-    #[error("another process keeps this book now")]
-    Displaced,
-    /// The number keeps as much as it may.
-    #[error("the book is full: {0}")]
-    Full(&'static str),
-    /// The document's name is none, or what it is to say cannot be written.
-    #[error("a document that cannot be kept: {0}")]
-    Unfit(&'static str),
-    /// The store refuses; trying again does not help.
-    #[error("the store refuses the book: {0}")]
-    Store(#[source] waxseal_store::Error),
-}
 
 /// The documents of one number.
 pub struct Book {
     pages: RwLock<Pages>,
     writer: Mutex<Writer>,
 }
-
-/// Documents as they are durable, in JSON.
-type Pages = BTreeMap<Box<str>, Arc<[u8]>>;
 
 impl Book {
     /// Opens the book in the name of the owner with `epoch`, which has just been claimed for [`Names::book_lane`] at `seq`.
@@ -206,15 +180,6 @@ fn parse<T: DeserializeOwned>(name: &str, page: &[u8]) -> Option<T> {
             );
         })
         .ok()
-}
-
-/// The operation that writes a sealed value of the book.
-fn put(key: Key, value: Vec<u8>) -> Op {
-    Op::Put {
-        key,
-        value: value.into(),
-        ttl: TTL,
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-use crate::webhook::deliver::{Failure, Outcome};
+use crate::webhook::outcome::{Failure, Outcome};
 
 /// More rules make no sense.
 const MAX_RULES: usize = 100;

@@ -4,7 +4,7 @@
 //! rests in the object store, and goes to the relay unchanged when a message with it is sent; of consumers' files it stays at the relay. The
 //! key is in the record in the number's store, sealed under the retention chain: when that is gone, what is left anywhere is noise.
 //!
-//! What is where: `objects` (with `s3`) is the object store, `upload`, `download`, `relay` and `fetch` move bytes. What a file is, and which are
+//! What is where: `objects` is the object store, `upload`, `download`, `relay` and `fetch` move bytes. What a file is, and which are
 //! taken, is in [`crate::file`].
 //!
 //! May touch: the number's store, the object store, blobs at the transport, links that [`crate::egress`] lets through. Must not: know HTTP of
@@ -14,8 +14,6 @@ mod download;
 mod fetch;
 mod objects;
 mod relay;
-#[cfg(feature = "s3")]
-mod s3;
 mod upload;
 
 use std::{

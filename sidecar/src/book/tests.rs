@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use waxseal_store::{Clock, Options};
 
-use super::*;
+use super::{
+    writer::{TOGETHER, TTL},
+    *,
+};
 
 const KEY: [u8; 32] = [9; 32];
 

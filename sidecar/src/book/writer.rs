@@ -1,12 +1,24 @@
 //! The book and the store: loading, fenced writing, and what to do when the store did not answer or has forgotten.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use waxseal_sealing::Vault;
 use waxseal_store::{Batch, Fence, Key, Op, Outcome, Store};
 
-use super::{Error, Pages, TOGETHER, put};
+use super::error::Error;
 use crate::names::Names;
+
+/// How long a document lives when nobody renews it.
+pub(super) const TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Documents read or renewed at a time.
+pub(super) const TOGETHER: usize = 64;
+
+/// Documents as they are durable, in JSON.
+pub(super) type Pages = BTreeMap<Box<str>, Arc<[u8]>>;
 
 /// One change.
 #[derive(Clone)]
@@ -229,5 +241,14 @@ fn failure(error: waxseal_store::Error) -> Error {
         waxseal_store::Error::Unavailable { .. } => Error::Unavailable("the store does not answer"),
         waxseal_store::Error::Overloaded => Error::Unavailable("the store is overloaded"),
         waxseal_store::Error::Refused(_) | waxseal_store::Error::Corrupt(_) => Error::Store(error),
+    }
+}
+
+/// The operation that writes a sealed value of the book.
+fn put(key: Key, value: Vec<u8>) -> Op {
+    Op::Put {
+        key,
+        value: value.into(),
+        ttl: TTL,
     }
 }

@@ -17,6 +17,11 @@ use rand::Rng as _;
 use tokio::time::timeout;
 use waxseal_sealing::Hour;
 
+mod error;
+#[cfg(feature = "s3")]
+mod s3;
+
+pub use self::error::Error;
 use crate::config::MediaLocation;
 
 /// Parts in which a file is written to a folder, and read from it.
@@ -26,39 +31,6 @@ const LOCAL_PART_BYTES: usize = 256 << 10;
 const S3_PART_BYTES: usize = 5 << 20;
 /// No single operation takes longer, attempts included.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Why an object could not be written or read. Says nothing of what is in it.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There is none of this name.
-    #[error("the object is not there")]
-    NotFound,
-    /// The folder or the bucket cannot be used as configured.
-    #[error("the media store cannot be used: {0}")]
-    Configuration(String),
-    /// The folder or the bucket does not answer, or refuses.
-    #[error("the media store failed: {0}")]
-    Failed(String),
-    /// No answer in time.
-    #[error("the media store does not answer in time")]
-    Timeout,
-}
-
-impl From<object_store::Error> for Error {
-    fn from(error: object_store::Error) -> Self {
-        match error {
-            object_store::Error::NotFound { .. } => Self::NotFound,
-            // Names paths and HTTP statuses, no content.
-            error => Self::Failed(error.to_string()),
-        }
-    }
-}
-
-impl From<tokio::time::error::Elapsed> for Error {
-    fn from(_: tokio::time::error::Elapsed) -> Self {
-        Self::Timeout
-    }
-}
 
 /// A place for ciphertext.
 #[derive(Clone)]
@@ -95,7 +67,7 @@ impl Objects {
             }
             #[cfg(feature = "s3")]
             MediaLocation::S3(bucket) => Ok(Self {
-                store: match (super::s3::open(bucket)?, &bucket.prefix) {
+                store: match (s3::open(bucket)?, &bucket.prefix) {
                     (store, None) => Arc::new(store),
                     (store, Some(prefix)) => Arc::new(PrefixStore::new(store, prefix.as_str())),
                 },

@@ -7,7 +7,7 @@ use object_store::{
     aws::{AmazonS3, AmazonS3Builder},
 };
 
-use super::objects::Error;
+use super::error::Error;
 use crate::config::Bucket;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

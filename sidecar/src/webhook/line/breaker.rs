@@ -5,17 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::PeerTag;
+use super::exchange::{FailureKind, PeerTag};
 use crate::webhook::schedule::Backoff;
-
-/// What a failure says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureKind {
-    /// Nobody was there to look at the event: no connection, or a gateway that says so.
-    Unreachable,
-    /// Somebody may have looked at the event and not taken it.
-    Rejected,
-}
 
 /// So many unreachable answers in a row, whomever they are about, and the endpoint is down.
 const UNREACHABLE: u32 = 3;

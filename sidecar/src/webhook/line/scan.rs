@@ -10,7 +10,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Entry, Line, PeerTag, Place};
+use super::{
+    Line,
+    exchange::{Entry, PeerTag, Place},
+};
 
 pub(super) struct Scan<I> {
     /// Whether entries above `covered` may be missing.
