@@ -287,7 +287,11 @@ impl<E: Engine> Api<E> {
         let (numbers, of_app) = match target {
             Some(Target::Phone(number)) if edge != Some("media") => (std::slice::from_ref(number), false),
             Some(Target::Account(numbers)) => (numbers.as_slice(), false),
-            Some(Target::Object(id, numbers)) if numbers.iter().any(|number| number.templates().by_id(id).is_some()) => {
+            Some(Target::Object(id, numbers))
+                if numbers
+                    .iter()
+                    .any(|number| number.templates().by_id(id).is_some() || number.flows().by_id(id).is_some()) =>
+            {
                 (numbers.as_slice(), false)
             }
             Some(Target::App(numbers)) => (numbers.as_slice(), true),

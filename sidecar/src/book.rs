@@ -37,6 +37,8 @@ const TURN: Duration = Duration::from_secs(10);
 pub const MAX_DOCUMENTS: usize = 4096;
 /// One document, as JSON.
 pub const MAX_DOCUMENT_BYTES: usize = 1 << 20;
+/// What [`Error::Full`] says of a document that is too long.
+pub(crate) const DOCUMENT_FULL: &str = "a document has at most 1 MiB";
 /// All documents of one number.
 pub const MAX_BYTES: usize = 16 << 20;
 /// The longest name of a document.
@@ -141,7 +143,7 @@ impl Book {
 
     fn check_room(&self, name: &str, bytes: usize) -> Result<(), Error> {
         if bytes > MAX_DOCUMENT_BYTES {
-            return Err(Error::Full("a document has at most 1 MiB"));
+            return Err(Error::Full(DOCUMENT_FULL));
         }
         let pages = self.pages.read().unwrap_or_else(PoisonError::into_inner);
         let others: usize = pages

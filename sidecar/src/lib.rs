@@ -14,6 +14,7 @@
 //!   where links that others name may lead.
 //! * [`faults`]: what goes wrong on purpose, in development only.
 //! * [`limits`]: how much may be sent and asked.
+//! * [`flow`]: flows: what is kept of them, and what is wrong with them.
 //! * [`template`]: message templates: registered, checked, filled in.
 //! * [`message`]: where these meet: plain types of what is sent, what comes in, what became of it.
 //! * [`id`], [`names`], [`moment`]: what everything else stands on: ids, keys in the store, times.
@@ -30,6 +31,7 @@ pub mod egress;
 mod erase;
 pub mod faults;
 pub mod file;
+pub mod flow;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod id;

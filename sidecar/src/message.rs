@@ -58,6 +58,9 @@ pub enum Refusal {
     /// The template cannot be sent.
     #[error(transparent)]
     Template(#[from] template::Fault),
+    /// The flow cannot be sent.
+    #[error(transparent)]
+    Flow(crate::flow::Unsendable),
     /// The media id is none of this number, or its file has expired.
     #[error("no such media at this number")]
     UnknownMedia,

@@ -50,6 +50,7 @@ mod accept;
 mod announce;
 mod backlog;
 pub mod blocks;
+pub mod flows;
 mod history;
 mod hooks;
 mod keys;
@@ -59,6 +60,7 @@ mod quality;
 pub mod registration;
 mod retention;
 pub mod settings;
+pub mod signed;
 mod status;
 pub mod templates;
 mod webhooks;
@@ -130,6 +132,7 @@ pub struct Number {
     publishing: tokio::sync::Mutex<()>,
     book: Book,
     templates: templates::Templates,
+    flows: flows::Flows,
     limiter: Arc<Limiter>,
     rules: config::Rules,
     cores: Arc<Semaphore>,
@@ -276,6 +279,7 @@ impl Number {
             lost: AtomicBool::new(lost),
             publishing: tokio::sync::Mutex::new(()),
             templates: templates::Templates::open(&book),
+            flows: flows::Flows::open(&book),
             book,
             limiter,
             rules,

@@ -13,6 +13,8 @@ mod world;
 
 #[path = "nodes/blocks.rs"]
 mod blocks;
+#[path = "nodes/flows.rs"]
+mod flows;
 #[path = "nodes/kept.rs"]
 mod kept;
 #[path = "nodes/refusals.rs"]

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::Response;
 use crate::{
     book,
+    flow::{self, Unsendable},
     limits::{self, calls::Usage},
     message::Refusal,
     template::catalogue::Refused,
@@ -126,6 +127,13 @@ impl GraphError {
         error.details("The address of this media has expired or was never given out; ask for a new one with GET /{media-id}.")
     }
 
+    /// 100 / 33 with HTTP 404: a signed address that was never given out, or has expired.
+    pub(super) fn expired_address() -> Self {
+        let mut error = Self::unsupported_object(&http::Method::GET);
+        error.status = StatusCode::NOT_FOUND;
+        error.details("This address has expired or was never given out; ask for a new one where you had it from.")
+    }
+
     /// 100 with HTTP 413: the body is larger than this endpoint takes. The connection is closed.
     pub(super) fn too_large(limit_bytes: usize) -> Self {
         let mut error = Self::invalid(format!("The request body is larger than {limit_bytes} bytes."));
@@ -181,7 +189,7 @@ impl GraphError {
     /// The same, for who cannot tell what was meant: what an id may name.
     pub(super) fn naming_nothing(self) -> Self {
         self.details(
-            "The id names no phone number, account, app, media, template or message history that the token admits to, or what it names has no such operation. Businesses, users, solutions and bots have no nodes: accounts and phone numbers are declared as BusinessAccount and BusinessPhoneNumber resources.",
+            "The id names no phone number, account, app, media, template, flow or message history that the token admits to, or what it names has no such operation. Businesses, users, solutions and bots have no nodes: accounts and phone numbers are declared as BusinessAccount and BusinessPhoneNumber resources.",
         )
     }
 
@@ -245,6 +253,18 @@ impl GraphError {
             Refused::Fault(_) => None,
         };
         error
+    }
+
+    /// 100 or one of 139001 to 139004: a flow that cannot be created, changed, published, deprecated, deleted or found.
+    pub(super) fn flow(refused: flow::Refused) -> Self {
+        let title = match refused.code() {
+            139_001 => "(#139001) Flow can't be updated",
+            139_002 => "(#139002) Flow can't be published",
+            139_003 => "(#139003) Flow can't be deprecated",
+            139_004 => "(#139004) Flow can't be deleted",
+            _ => "(#100) Invalid parameter",
+        };
+        Self::coded(refused.code(), title, refused.to_string())
     }
 
     /// 4 (an app's) or 80007 (an account's): too many management calls, and when to try again.
@@ -345,6 +365,16 @@ impl From<Refusal> for GraphError {
                     _ => StatusCode::BAD_REQUEST,
                 };
                 Self::new(status, fault.code, template_title(fault.code)).details(fault.details)
+            }
+            Refusal::Flow(fault) => {
+                let (code, title) = match fault {
+                    Unsendable::Blocked => (132_068, "(#132068) Flow is in blocked state"),
+                    Unsendable::Throttled => (132_069, "(#132069) Flow is in throttled state"),
+                    Unsendable::Draft | Unsendable::NotDraft | Unsendable::Deprecated => {
+                        (131_009, "(#131009) Parameter value is not valid")
+                    }
+                };
+                Self::coded(code, title, fault.to_string())
             }
             Refusal::Internal => {
                 let mut error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, 131_000, "(#131000) Something went wrong")

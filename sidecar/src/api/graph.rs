@@ -12,6 +12,7 @@ pub(super) mod automation;
 mod block;
 mod call;
 pub(super) mod fields;
+mod flows;
 mod history;
 pub(super) mod media;
 mod paging;
@@ -44,7 +45,7 @@ pub(super) enum Target<'a> {
     App(Vec<&'a Number>),
     /// Some object, by its id: it may belong to any of the numbers that the token admits to, at least one.
     Object(&'a str, Vec<&'a Number>),
-    /// A path that starts with a word: `oauth`, `media`, `debug_token`, `qr`. All numbers, and nobody has looked at a token yet; but for `media`,
+    /// A path that starts with a word: `oauth`, `media`, `debug_token`, `qr`, `flow_assets`. All numbers, and nobody has looked at a token yet; but for `media`,
     /// which gets the numbers that the token admits to.
     Word(&'a str, Vec<&'a Number>),
 }
@@ -61,6 +62,7 @@ pub(super) async fn answer(target: Target<'_>, call: &mut Call<'_>) -> Result<Re
             Some("message_templates" | "upsert_message_templates" | "migrate_message_templates") => {
                 templates::account(numbers, call).await?
             }
+            Some("flows" | "migrate_flows") => flows::account(numbers, call).await?,
             _ => account::account(numbers, call).await?,
         },
         Target::App(numbers) => match call.edge() {
@@ -70,6 +72,7 @@ pub(super) async fn answer(target: Target<'_>, call: &mut Call<'_>) -> Result<Re
         Target::Object(id, numbers) => object(id, numbers, call).await?,
         Target::Word(word, numbers) => match *word {
             "media" => media::download(numbers, call).await?,
+            "flow_assets" => Some(flows::asset(numbers, call).ok_or_else(GraphError::expired_address)?),
             "qr" => qr::picture(numbers, call),
             _ => app::word(word, numbers, call).await?,
         },
@@ -106,12 +109,15 @@ async fn phone_edge(number: &Number, call: &mut Call<'_>) -> Answer {
     }
 }
 
-/// Media, templates and history entries are known by ids of their own.
+/// Media, templates, flows and history entries are known by ids of their own.
 async fn object(id: &str, numbers: &[&Number], call: &mut Call<'_>) -> Answer {
     if let Some(response) = media::object(id, numbers, call).await? {
         return Ok(Some(response));
     }
     if let Some(response) = templates::object(id, numbers, call).await? {
+        return Ok(Some(response));
+    }
+    if let Some(response) = flows::object(id, numbers, call).await? {
         return Ok(Some(response));
     }
     history::object(id, numbers, call).await

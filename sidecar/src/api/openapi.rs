@@ -6,6 +6,7 @@
 mod account;
 mod automation;
 mod block;
+mod flows;
 mod history;
 mod media;
 mod messages;
@@ -34,7 +35,7 @@ type Area = (
     fn() -> Vec<(&'static str, Value)>,
 );
 
-const AREAS: [Area; 13] = [
+const AREAS: [Area; 14] = [
     ("Messages", "Sending, read marks, typing.", messages::operations, messages::schemas),
     (
         "Media",
@@ -47,6 +48,12 @@ const AREAS: [Area; 13] = [
         "Templates of the account, approved at once.",
         templates::operations,
         templates::schemas,
+    ),
+    (
+        "Flows",
+        "Forms of several screens: drafts, published, deprecated.",
+        flows::operations,
+        flows::schemas,
     ),
     (
         "History",

@@ -36,7 +36,7 @@ pub(super) fn parse(path: &str) -> (Option<&str>, Route<'_>) {
         (Some(id), Some("messages"), None) if is_id(id) => Route::Messages(id),
         (Some(id), Some("marketing_messages"), None) if is_id(id) => Route::MarketingMessages(id),
         (Some(id), Some(_), _) if is_id(id) => Route::Edge(id),
-        (Some(word @ ("oauth" | "media" | "debug_token" | "qr")), _, _) => Route::Word(word),
+        (Some(word @ ("oauth" | "media" | "debug_token" | "qr" | "flow_assets")), _, _) => Route::Word(word),
         _ => Route::Unknown,
     };
     (version, route)

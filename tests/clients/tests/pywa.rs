@@ -189,6 +189,45 @@ async fn templates() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn flows() -> Result<()> {
+    contained!();
+    let play = Play::start().await?;
+    run(
+        &play,
+        "flows.py",
+        &[
+            "created",
+            "created twice",
+            "published without a document",
+            "a document with errors",
+            "errors are kept",
+            "published with errors",
+            "a document without",
+            "renamed",
+            "read",
+            "assets",
+            "fetched",
+            "sent as a draft that it is not said to be",
+            "sent as a draft",
+            "published",
+            "sent",
+            "changed after that",
+            "deleted after that",
+            "cloned and published",
+            "cloned",
+            "listed",
+            "listed in pages",
+            "deprecated",
+            "deprecated twice",
+            "deleted",
+            "listed without it",
+        ],
+    )
+    .await?;
+    play.arrived(&[], 2).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn registration() -> Result<()> {
     contained!();
     let play = Play::start().await?;

@@ -58,11 +58,6 @@ pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer 
             Err(phone::declared("a phone number is added by applying another one"))
         }
         (Some("activities"), []) if is_read => Ok(Some(ok(&json!({"data": []})))),
-        (Some("flows"), _) => Err(GraphError::coded(
-            100,
-            "(#100) Unsupported operation",
-            "This edge of an account is not served.",
-        )),
         (Some("phone_numbers" | "activities") | None, _) => Ok(None),
         (Some(edge), _) => Err(unserved::edge(edge)),
     }
@@ -111,6 +106,16 @@ fn namespace(waba_id: &str) -> String {
     let hash = hex::encode(Sha256::digest(format!("waxseal template namespace of {waba_id}")));
     let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("_")
+}
+
+/// What little is told of an account where something else is asked for.
+pub(super) fn brief(facts: &NumberFacts) -> Value {
+    json!({
+        "id": facts.waba_id,
+        "name": facts.display_name,
+        "timezone_id": "1",
+        "message_template_namespace": namespace(&facts.waba_id),
+    })
 }
 
 fn list(numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {

@@ -209,6 +209,7 @@ fn in_path(name: &str) -> Value {
         "app_id" => (digits("670843887433847"), "The id of the app."),
         "media_id" => (digits("1013859600285441"), "The id of a file."),
         "template_id" => (digits("1407680676729941"), "The id of a template."),
+        "flow_id" => (digits("594425479261596"), "The id of a flow."),
         "history_id" => (digits("1407680676729942"), "The id of an entry of the history."),
         "code" => (
             json!({"type": "string", "pattern": "^[A-Za-z0-9]{1,32}$", "examples": ["WAXSEAL1234567"]}),

@@ -83,6 +83,9 @@ pub(super) async fn compose(
         OutboundBody::Media(attachment) => Body::Media(Box::pin(attach(number, *attachment)).await?).into(),
         OutboundBody::Interactive(interactive) => {
             let Interactive { mut content, header } = *interactive;
+            if let ("flow", Some(action)) = (content.kind.as_str(), &content.action_json) {
+                number.admit_flow(action.reveal())?;
+            }
             content.header = Box::pin(self::header(number, header)).await?;
             Body::Interactive(Box::new(content)).into()
         }

@@ -3,6 +3,10 @@
 //!
 //! Nothing is gathered in memory: the parser is handed one piece at a time, and no more of them than a bound while it has nothing to show.
 
+mod small;
+
+pub(in crate::api::graph) use self::small::small;
+
 use std::{
     pin::Pin,
     sync::{
