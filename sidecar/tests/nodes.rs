@@ -15,6 +15,8 @@ mod world;
 mod blocks;
 #[path = "nodes/flows.rs"]
 mod flows;
+#[path = "nodes/history.rs"]
+mod history;
 #[path = "nodes/kept.rs"]
 mod kept;
 #[path = "nodes/refusals.rs"]

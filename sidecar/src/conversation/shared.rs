@@ -98,6 +98,13 @@ impl SentTimes {
         }
     }
 
+    /// All that are remembered, with when the relay had them.
+    #[must_use]
+    pub fn all(&self) -> Vec<(u64, MessageId)> {
+        let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        times.iter().map(|(message, at_ms)| (*at_ms, *message)).collect()
+    }
+
     /// When the relay had this message, in Unix milliseconds.
     #[must_use]
     pub fn of(&self, message: MessageId) -> Option<u64> {

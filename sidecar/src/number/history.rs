@@ -238,11 +238,12 @@ impl Number {
         Ok(false)
     }
 
-    /// Messages that have neither arrived nor failed, with when each would fail, the earliest first; at most a thousand of each lane.
+    /// Messages that the relay has had since the process started, the last few thousand, with when it had them; then those that have neither
+    /// arrived nor failed, at most a thousand of each lane, with when each would fail. The earliest first.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn open_messages(&self) -> Result<Vec<(u64, MessageId)>, Refusal> {
+    pub async fn recent_messages(&self) -> Result<Vec<(u64, MessageId)>, Refusal> {
         let mut open = Vec::new();
         for lane in 0..LANES {
             let agenda = self.shared.names.deadlines(lane);
@@ -253,7 +254,10 @@ impl Number {
                     .filter_map(|(member, due_ms)| Some((*due_ms, MessageId::from_slice(member)?))),
             );
         }
-        open.sort_by_key(|(due_ms, message)| (*due_ms, *message.as_bytes()));
+        let waits: HashSet<MessageId> = open.iter().map(|(_, message)| *message).collect();
+        let sent = self.shared.sent.all();
+        open.extend(sent.into_iter().filter(|(_, message)| !waits.contains(message)));
+        open.sort_by_key(|(at_ms, message)| (*at_ms, *message.as_bytes()));
         Ok(open)
     }
 }

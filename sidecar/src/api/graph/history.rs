@@ -82,7 +82,7 @@ async fn list(number: &Number, call: &mut Call<'_>) -> Result<super::Response, G
             .collect();
         return Ok(ok(&json!({ "data": entries })));
     }
-    let open = number.open_messages().await?;
+    let open = number.recent_messages().await?;
     let start = match call.query("after").filter(|after| !after.is_empty()) {
         None => 0,
         Some(after) => {
