@@ -75,6 +75,7 @@ const LINE: line::Config = line::Config {
     concurrency: 16,
     backoff: Backoff::EVENT,
     probe_backoff: Backoff::ENDPOINT,
+    patience: line::PATIENCE,
 };
 const DEADLINE_CHECK: Duration = Duration::from_secs(5);
 const RETRY_FIRST: Duration = Duration::from_millis(50);

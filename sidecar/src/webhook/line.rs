@@ -14,6 +14,12 @@
 //! * [`Line::step`] says what to do now; after an attempt comes [`Line::finished`]; an event that is done with is removed from the
 //!   queue, and when that is durable [`Line::removed`] says so. Until then the line remembers it.
 //! * Times are milliseconds since 1970 and must not go backwards.
+//!
+//! # An event that is refused for ever
+//! A receiver that breaks at one event and takes all others must not be cut off from that consumer for days. When the first event of a
+//! consumer has been rejected as often as [`Config::patience`] says, those behind it are tried, too, at once and a few at most. If the
+//! endpoint takes one of them, it is not the endpoint: what was rejected before that one *stands aside* and is tried on by itself, in a
+//! place of its own, until its window ends. If it takes none, all wait in their order as before.
 
 mod breaker;
 mod exchange;
@@ -26,10 +32,12 @@ use self::{
     scan::{Scan, Shown},
 };
 
-pub use self::exchange::{Config, Ended, Entry, FailureKind, Offer, PeerTag, Place, Step, Verdict};
+pub use self::exchange::{Config, Ended, Entry, FailureKind, Offer, PATIENCE, PeerTag, Place, Step, Verdict};
 
 /// How long before its window ends an event is tried for the last time.
 const LAST_CHANCE_MS: u64 = 1_000;
+/// How many events behind a rejected one are tried at most, to find out whether it is the event or the endpoint.
+const SCOUTS: usize = 4;
 /// No `Retry-After` counts for more.
 const RETRY_AFTER_CAP_MS: u64 = 15 * 60 * 1_000;
 
@@ -48,10 +56,17 @@ pub struct Line<I, P> {
     in_flight: BTreeMap<I, Flight>,
     breaker: Breaker,
     scan: Scan<I>,
+    /// How many events have stood aside so far; the number of each names its place.
+    aside: u64,
 }
 
+/// The events of a consumer; or one of them, which stands aside.
 struct Peer<I, P> {
+    /// The consumer: its own name, unless the event stands aside.
+    of: PeerTag,
     queue: VecDeque<Held<I, P>>,
+    /// Which of them is tried, or tried next.
+    turn: usize,
     /// The last event taken. All up to it were taken.
     last: I,
     /// Whether there may be events above `last` in the queue that were not taken.
@@ -60,7 +75,6 @@ struct Peer<I, P> {
     missed: bool,
     /// The scan that passed one over: it cannot take later ones.
     full_in: u64,
-    failures: u32,
     /// `None` while an attempt is under way or there is nothing to try.
     due_ms: Option<u64>,
 }
@@ -68,6 +82,8 @@ struct Peer<I, P> {
 struct Held<I, P> {
     id: I,
     until_ms: u64,
+    /// Attempts that failed, since the endpoint is what it is.
+    failures: u32,
     payload: P,
 }
 
@@ -90,6 +106,7 @@ impl<I: Place, P: Clone> Line<I, P> {
             ends: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             scan: Scan::from_start(),
+            aside: 0,
         }
     }
 
@@ -151,19 +168,22 @@ impl<I: Place, P: Clone> Line<I, P> {
         }
         self.rest(tag);
         let peer = self.peers.get_mut(&tag)?;
-        let head = peer.queue.front()?;
-        self.in_flight.insert(head.id, Flight { peer: tag, probe });
+        if probe {
+            peer.turn = 0;
+        }
+        let held = peer.queue.get(peer.turn)?;
+        self.in_flight.insert(held.id, Flight { peer: tag, probe });
         Some(Step::Attempt {
-            id: head.id,
-            number: peer.failures.saturating_add(1),
-            payload: head.payload.clone(),
+            id: held.id,
+            number: held.failures.saturating_add(1),
+            payload: held.payload.clone(),
         })
     }
 
     /// What of [`Line::step`] there is to do while nothing can be tried: the windows that end.
     pub fn overdue(&mut self, now_ms: u64) -> Option<Step<I, P>> {
         let &(_, tag) = self.ends.first().filter(|(until_ms, _)| *until_ms <= now_ms)?;
-        let held = self.settle(tag, now_ms)?;
+        let held = self.settle(tag, 0, now_ms)?;
         Some(Step::GiveUp {
             id: held.id,
             payload: held.payload,
@@ -173,8 +193,8 @@ impl<I: Place, P: Clone> Line<I, P> {
     /// Events go to another endpoint from now on: what was learnt about the last one says nothing about it.
     pub fn endpoint_changed(&mut self, now_ms: u64) {
         self.breaker = Breaker::new(self.config.probe_backoff);
-        for peer in self.peers.values_mut() {
-            peer.failures = 0;
+        for held in self.peers.values_mut().flat_map(|peer| &mut peer.queue) {
+            held.failures = 0;
         }
         self.wake_all(now_ms);
     }
@@ -191,7 +211,8 @@ impl<I: Place, P: Clone> Line<I, P> {
         match ended {
             Ended::Delivered => {
                 let recovered = self.breaker.succeeded();
-                self.settle(flight.peer, now_ms)?;
+                let turn = self.stand_aside(flight.peer, now_ms)?;
+                self.settle(flight.peer, turn, now_ms)?;
                 if recovered {
                     self.wake_all(now_ms);
                 }
@@ -199,16 +220,24 @@ impl<I: Place, P: Clone> Line<I, P> {
             }
             Ended::Failed { kind, retry_after_ms } => {
                 let retry_after_ms = retry_after_ms.unwrap_or(0).min(RETRY_AFTER_CAP_MS);
-                self.breaker.failed(kind, flight.peer, flight.probe, now_ms, retry_after_ms, jitter);
                 let peer = self.peers.get_mut(&flight.peer)?;
-                peer.failures = peer.failures.saturating_add(1);
-                let delay_ms = self.config.backoff.delay_ms(peer.failures, jitter).max(retry_after_ms);
-                let last_ms = peer.queue.front()?.until_ms.saturating_sub(LAST_CHANCE_MS);
-                let due_ms = now_ms.saturating_add(delay_ms).min(last_ms);
-                if due_ms <= now_ms {
-                    return self.settle(flight.peer, now_ms).map(|held| Verdict::GiveUp(held.payload));
+                self.breaker.failed(kind, peer.of, flight.probe, now_ms, retry_after_ms, jitter);
+                let held = peer.queue.get_mut(peer.turn)?;
+                held.failures = held.failures.saturating_add(1);
+                let head = peer.queue.front()?;
+                let is_suspect = kind == FailureKind::Rejected && retry_after_ms == 0 && head.failures >= self.config.patience;
+                if is_suspect && !self.breaker.is_open() && peer.turn < SCOUTS && peer.turn + 1 < peer.queue.len() {
+                    peer.turn += 1;
+                    self.wait(flight.peer, now_ms);
+                    return Some(Verdict::Retry);
                 }
-                self.wait(flight.peer, due_ms);
+                let delay_ms = self.config.backoff.delay_ms(head.failures, jitter).max(retry_after_ms);
+                let due_ms = now_ms.saturating_add(delay_ms).min(head.until_ms.saturating_sub(LAST_CHANCE_MS));
+                let was_first = std::mem::take(&mut peer.turn) == 0;
+                if was_first && due_ms <= now_ms {
+                    return self.settle(flight.peer, 0, now_ms).map(|held| Verdict::GiveUp(held.payload));
+                }
+                self.wait(flight.peer, due_ms.max(now_ms));
                 Some(Verdict::Retry)
             }
         }
@@ -269,20 +298,13 @@ impl<I: Place, P: Clone> Line<I, P> {
 
     fn take(&mut self, entry: Entry<I, P>, now_ms: u64) {
         self.known.insert(entry.id);
-        let peer = self.peers.entry(entry.peer).or_insert_with(|| Peer {
-            queue: VecDeque::new(),
-            last: entry.id,
-            more: false,
-            missed: false,
-            full_in: 0,
-            failures: 0,
-            due_ms: None,
-        });
+        let peer = self.peers.entry(entry.peer).or_insert_with(|| Peer::new(entry.peer, entry.id));
         let idle = peer.queue.is_empty();
         peer.last = entry.id;
         peer.queue.push_back(Held {
             id: entry.id,
             until_ms: entry.until_ms,
+            failures: 0,
             payload: entry.payload,
         });
         if idle {
@@ -290,12 +312,12 @@ impl<I: Place, P: Clone> Line<I, P> {
         }
     }
 
-    /// Takes the consumer's first event off: it is done with.
-    fn settle(&mut self, tag: PeerTag, now_ms: u64) -> Option<Held<I, P>> {
+    /// Takes an event of the consumer off, the first or another: it is done with.
+    fn settle(&mut self, tag: PeerTag, index: usize, now_ms: u64) -> Option<Held<I, P>> {
         self.rest(tag);
         let peer = self.peers.get_mut(&tag)?;
-        let held = peer.queue.pop_front()?;
-        peer.failures = 0;
+        let held = peer.queue.remove(index)?;
+        peer.turn = 0;
         self.settled.insert(held.id, false);
         if !peer.queue.is_empty() {
             self.wait(tag, now_ms);
@@ -303,6 +325,27 @@ impl<I: Place, P: Clone> Line<I, P> {
             self.peers.remove(&tag);
         }
         Some(held)
+    }
+
+    /// Gives each event before the one whose turn it is a place of its own, if there is room, and says which is that one now. They are tried
+    /// again at once: should the endpoint have come back in between, they are late by a moment only.
+    fn stand_aside(&mut self, tag: PeerTag, now_ms: u64) -> Option<usize> {
+        let places = self.peers.len();
+        let peer = self.peers.get_mut(&tag)?;
+        if places + peer.turn > self.config.entries {
+            return Some(peer.turn);
+        }
+        let of = peer.of;
+        for held in peer.queue.drain(..peer.turn).collect::<Vec<_>>() {
+            self.aside += 1;
+            // No consumer is called so: theirs are keyed hashes.
+            let place = PeerTag(u128::from(self.aside).to_be_bytes());
+            let mut alone = Peer::new(of, held.id);
+            alone.queue.push_back(held);
+            self.peers.insert(place, alone);
+            self.wait(place, now_ms);
+        }
+        Some(0)
     }
 
     /// Lists the consumer as waiting.
@@ -333,6 +376,21 @@ impl<I: Place, P: Clone> Line<I, P> {
             if let Some(peer) = self.peers.get_mut(&tag) {
                 peer.due_ms = Some(now_ms);
             }
+        }
+    }
+}
+
+impl<I, P> Peer<I, P> {
+    const fn new(of: PeerTag, last: I) -> Self {
+        Self {
+            of,
+            queue: VecDeque::new(),
+            turn: 0,
+            last,
+            more: false,
+            missed: false,
+            full_in: 0,
+            due_ms: None,
         }
     }
 }

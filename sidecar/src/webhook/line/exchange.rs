@@ -14,6 +14,9 @@ pub trait Place: Copy + Ord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerTag(pub [u8; 16]);
 
+/// With the backoff of events, half a minute at most: as long as a receiver may take to start again.
+pub const PATIENCE: u32 = 6;
+
 /// Bounds and delays.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
@@ -27,6 +30,8 @@ pub struct Config {
     pub backoff: Backoff,
     /// Delays between probes of an endpoint that is down.
     pub probe_backoff: Backoff,
+    /// So many attempts at an event may fail before the endpoint is asked whether it takes those behind it.
+    pub patience: u32,
 }
 
 impl Default for Config {
@@ -37,6 +42,7 @@ impl Default for Config {
             concurrency: 64,
             backoff: Backoff::EVENT,
             probe_backoff: Backoff::ENDPOINT,
+            patience: PATIENCE,
         }
     }
 }

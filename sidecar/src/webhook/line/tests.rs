@@ -227,6 +227,85 @@ fn one_consumer_fills_its_own_part_only() {
     assert_eq!(line.read(), None, "nothing more fits");
 }
 
+/// Fails what `refuses` says until the clock is past `until_ms`, and tells what was delivered when.
+fn drive(line: &mut Line<u64, u64>, until_ms: u64, refuses: impl Fn(u64, u64) -> bool) -> Vec<(u64, u64)> {
+    let (mut now_ms, mut delivered) = (0, Vec::new());
+    while now_ms <= until_ms {
+        for id in attempts(line, now_ms) {
+            let ended = if refuses(id, now_ms) {
+                failed(FailureKind::Rejected)
+            } else {
+                delivered.push((id, now_ms));
+                Ended::Delivered
+            };
+            line.finished(id, ended, now_ms, u32::MAX);
+            line.removed(id);
+        }
+        if line.held() == 0 {
+            break;
+        }
+        now_ms = line.wake_at_ms().unwrap().max(now_ms);
+    }
+    delivered
+}
+
+#[test]
+fn events_that_are_always_refused_stand_aside() {
+    let mut line = fresh(config(100, 10, 10));
+    for id in 1..=5 {
+        line.offer(entry(id, 1), 0);
+    }
+    let delivered = drive(&mut line, 3_600_000, |id, now_ms| id <= 2 && now_ms < 600_000);
+    assert_eq!(
+        delivered[..3],
+        [(3, 31_000), (4, 31_000), (5, 31_000)],
+        "after the patience, in their order"
+    );
+    let late: BTreeMap<u64, u64> = delivered[3..].iter().copied().collect();
+    assert!(
+        late.len() == 2 && late.values().all(|at_ms| (600_000..1_500_000).contains(at_ms)),
+        "{late:?}"
+    );
+    assert!(line.peers.is_empty(), "nothing is left of their places");
+}
+
+#[test]
+fn an_endpoint_that_refuses_everything_gets_everything_in_order_afterwards() {
+    let mut line = fresh(config(100, 10, 10));
+    for id in 1..=8 {
+        line.offer(entry(id, 1), 0);
+    }
+    let delivered = drive(&mut line, 3_600_000, |_, now_ms| now_ms < 600_000);
+    let ids: Vec<u64> = delivered.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, (1..=8).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_stands_aside_ends_with_its_window() {
+    let mut line = fresh(config(100, 10, 10));
+    let mut short = entry(1, 1);
+    short.until_ms = 100_000;
+    line.offer(short, 0);
+    line.offer(entry(2, 1), 0);
+    let (mut now_ms, mut delivered) = (0, false);
+    let given_up_at_ms = loop {
+        match line.step(now_ms) {
+            Some(Step::Attempt { id: 1, .. }) => {
+                if let Some(Verdict::GiveUp(1)) = line.finished(1, failed(FailureKind::Rejected), now_ms, u32::MAX) {
+                    break now_ms;
+                }
+            }
+            Some(Step::Attempt { id, .. }) => {
+                line.finished(id, Ended::Delivered, now_ms, 0);
+                delivered = true;
+            }
+            Some(Step::GiveUp { .. }) => break now_ms,
+            None => now_ms = line.wake_at_ms().unwrap(),
+        }
+    };
+    assert!(delivered && given_up_at_ms == 99_000, "{given_up_at_ms}");
+}
+
 #[test]
 fn windows_end_while_nothing_can_be_tried() {
     let mut line = fresh(config(100, 10, 10));

@@ -37,6 +37,8 @@ enum Move {
 struct Committed {
     /// Entries, entries per consumer, attempts at once.
     bounds: (usize, usize, usize),
+    /// After how many failures an event may be passed over.
+    patience: u32,
     ids: BTreeMap<u8, Vec<u64>>,
     next: u64,
 }
@@ -47,7 +49,13 @@ impl ReferenceStateMachine for Committed {
 
     fn init_state() -> BoxedStrategy<Self> {
         let bounds = (2..16_usize, 1..5_usize, 1..4_usize);
-        bounds.prop_map(|bounds| Self { bounds, ..Self::default() }).boxed()
+        let patience = prop_oneof![Just(u32::MAX), 1..4_u32];
+        let committed = |(bounds, patience)| Self {
+            bounds,
+            patience,
+            ..Self::default()
+        };
+        (bounds, patience).prop_map(committed).boxed()
     }
 
     fn transitions(_: &Self) -> BoxedStrategy<Move> {
@@ -77,6 +85,11 @@ impl ReferenceStateMachine for Committed {
 
 struct World {
     bounds: (usize, usize, usize),
+    patience: u32,
+    /// How often each was rejected or not reached.
+    failures: BTreeMap<u64, u32>,
+    /// Those behind which others were delivered.
+    aside: BTreeSet<u64>,
     line: Line<u64, u64>,
     queue: BTreeMap<u64, u8>,
     next: u64,
@@ -94,6 +107,16 @@ struct World {
 impl World {
     fn peer_of(&self, id: u64) -> u8 {
         self.queue[&id]
+    }
+
+    /// What was committed for the same consumer before it and is not done with.
+    fn before(&self, id: u64) -> Vec<u64> {
+        let peer = self.peer_of(id);
+        let before = self.queue.range(..id).filter(|(_, of)| **of == peer);
+        before
+            .map(|(other, _)| *other)
+            .filter(|other| !self.removing.contains(other))
+            .collect()
     }
 
     fn begin_read(&mut self, limit: usize) {
@@ -126,16 +149,21 @@ impl World {
             };
             assert_eq!(id, payload);
             let peer = self.peer_of(id);
-            assert!(
-                self.under_way.iter().all(|other| self.peer_of(*other) != peer),
-                "two attempts for one consumer"
-            );
             assert!(!self.removing.contains(&id), "tried again though delivered");
-            let before = self.queue.iter().filter(|(other, of)| **of == peer && **other < id);
-            assert_eq!(
-                before.filter(|(other, _)| !self.removing.contains(other)).count(),
-                0,
-                "an earlier one was passed over"
+            let has_failed = |other: &u64, times| self.failures.get(other).is_some_and(|failures| *failures >= times);
+            let mut passed = self.before(id).into_iter().filter(|other| !self.aside.contains(other)).peekable();
+            if !self.aside.contains(&id) {
+                assert!(
+                    passed.peek().is_none_or(|first| has_failed(first, self.patience)),
+                    "an earlier one was passed over"
+                );
+                assert!(passed.all(|other| has_failed(&other, 1)), "one was passed over that was not tried");
+            }
+            assert!(
+                self.under_way
+                    .iter()
+                    .all(|other| self.peer_of(*other) != peer || has_failed(other, 1) || has_failed(&id, 1)),
+                "two attempts for one consumer"
             );
             self.under_way.push(id);
         }
@@ -152,12 +180,16 @@ impl World {
             1 => failed(FailureKind::Rejected),
             _ => Ended::Delivered,
         };
+        if ended != Ended::Delivered {
+            *self.failures.entry(id).or_default() += 1;
+        }
         match self.line.finished(id, ended, self.now_ms, u32::from(how)) {
             Some(Verdict::Remove) => {
                 assert_eq!(ended, Ended::Delivered);
                 if !self.again.remove(&id) {
                     self.delivered.entry(self.peer_of(id)).or_default().push(id);
                 }
+                self.aside.extend(self.before(id));
                 self.removing.push(id);
             }
             Some(Verdict::Retry) => assert_ne!(ended, Ended::Delivered),
@@ -205,6 +237,13 @@ impl World {
     }
 }
 
+fn bounded(bounds: (usize, usize, usize), patience: u32) -> Config {
+    Config {
+        patience,
+        ..config(bounds.0, bounds.1, bounds.2)
+    }
+}
+
 struct Delivery;
 
 impl StateMachineTest for Delivery {
@@ -215,7 +254,10 @@ impl StateMachineTest for Delivery {
         let bounds = committed.bounds;
         World {
             bounds,
-            line: Line::new(config(bounds.0, bounds.1, bounds.2)),
+            patience: committed.patience,
+            failures: BTreeMap::new(),
+            aside: BTreeSet::new(),
+            line: Line::new(bounded(bounds, committed.patience)),
             queue: BTreeMap::new(),
             next: 0,
             now_ms: 0,
@@ -249,10 +291,12 @@ impl StateMachineTest for Delivery {
             Move::Commit(which) => world.commit(which),
             Move::Wait(ms) => world.now_ms += ms,
             Move::Restart => {
-                world.line = Line::new(config(world.bounds.0, world.bounds.1, world.bounds.2));
+                world.line = Line::new(bounded(world.bounds, world.patience));
                 world.unoffered.clear();
                 world.page = None;
                 world.under_way.clear();
+                world.failures.clear();
+                world.aside.clear();
                 // These will be delivered once more: at least once, and the same bytes.
                 let lost = std::mem::take(&mut world.removing);
                 world.again.extend(lost);
@@ -266,7 +310,7 @@ impl StateMachineTest for Delivery {
         assert!(world.line.peers.len() <= world.bounds.0);
         assert!(world.line.peers.values().all(|peer| peer.queue.len() <= world.bounds.1));
         assert_eq!(world.line.in_flight(), world.under_way.len());
-        for (peer, ids) in &world.delivered {
+        for (peer, ids) in world.delivered.iter().filter(|_| world.patience == u32::MAX) {
             assert!(
                 committed.ids[peer].starts_with(ids),
                 "consumer {peer}: {ids:?} is no beginning of what was committed"
@@ -276,6 +320,9 @@ impl StateMachineTest for Delivery {
 
     fn teardown(mut world: World, committed: Committed) {
         world.drain();
+        if world.patience != u32::MAX {
+            world.delivered.values_mut().for_each(|ids| ids.sort_unstable());
+        }
         assert_eq!(world.delivered, committed.ids);
         assert!(world.again.is_empty());
         assert_eq!(world.line.held(), 0);
