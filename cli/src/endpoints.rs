@@ -18,10 +18,24 @@ pub(crate) struct Endpoints {
     pub(crate) admin: String,
     /// URL of the relay.
     pub(crate) relay: String,
+    /// The proxy in which Waxseal is graph.facebook.com, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy: Option<Proxy>,
     /// The process.
     pub(crate) pid: u32,
     /// The numbers served.
     pub(crate) numbers: Vec<Number>,
+}
+
+/// What a client of the proxy has to know.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Proxy {
+    /// For `HTTPS_PROXY`.
+    pub(crate) url: String,
+    /// File with the certificate of its authority.
+    pub(crate) authority: PathBuf,
+    /// File with that and the authorities this system trusts.
+    pub(crate) bundle: PathBuf,
 }
 
 /// One number and what a client of it has to know.
@@ -87,6 +101,7 @@ mod tests {
             api: api.to_owned(),
             admin: "http://127.0.0.1:2".to_owned(),
             relay: "http://127.0.0.1:3".to_owned(),
+            proxy: None,
             pid: 7,
             numbers: vec![Number {
                 phone_number: "+15550100".to_owned(),

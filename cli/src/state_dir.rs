@@ -1,6 +1,6 @@
 //! The state directory of `waxseal up`, which shows the trust domains: `relay/`, `sidecar/`, `keys/`, `consumers/`, `logs/`.
 //!
-//! Only `relay/` may hold a consumer's number, only `consumers/` may hold text. Everything in it is for its owner alone, and one process
+//! `authority/` has what a client of the proxy trusts. Only `relay/` may hold a consumer's number, only `consumers/` may hold text. Everything in it is for its owner alone, and one process
 //! at a time works on it.
 
 use std::{
@@ -82,6 +82,11 @@ impl StateDir {
         self.path.join("keys").join("local.json")
     }
 
+    /// The authority of the proxy, there once one was asked for.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.path.join("authority")
+    }
+
     pub(crate) fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
@@ -129,7 +134,7 @@ fn lock(path: &Path) -> anyhow::Result<File> {
 }
 
 /// Creates a directory for the owner alone; one that is there is made so.
-fn create_private(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

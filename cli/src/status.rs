@@ -198,6 +198,7 @@ mod tests {
             api: "http://127.0.0.1:8080".to_owned(),
             admin: "http://127.0.0.1:8082".to_owned(),
             relay: "http://127.0.0.1:8081".to_owned(),
+            proxy: None,
             pid: 7,
             numbers: Vec::new(),
         }

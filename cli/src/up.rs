@@ -4,15 +4,17 @@
 //! a mock: the parts are those of production, only their keys and addresses are made up here.
 
 mod args;
+mod authority;
 mod banner;
 mod business;
 mod event_line;
 mod listen;
+mod proxy;
 mod receiver;
 mod secrets;
 mod yaml;
 
-use std::{process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 pub(crate) use args::Args;
@@ -26,7 +28,7 @@ use waxseal_sidecar::{Sidecar, faults::Faults};
 use waxseal_telemetry::logs;
 
 use crate::{
-    endpoints::Endpoints,
+    endpoints::{self, Endpoints},
     scenario::{self, Outage},
     state_dir::StateDir,
     terminal::{self, Style},
@@ -132,12 +134,16 @@ struct Running {
     relay: Option<waxseal_relay::Running>,
     sidecar: waxseal_sidecar::Running,
     receiver: Option<receiver::Running>,
+    _proxy: Option<proxy::Running>,
     endpoints: Endpoints,
 }
 
 impl Running {
     async fn start(args: &Args, state: &StateDir, secrets: &secrets::LocalSecrets, numbers: &[DeclaredNumber]) -> anyhow::Result<Self> {
         listen::must_be_free(args.listen, "--listen")?;
+        if let Some(address) = args.proxy {
+            listen::must_be_free(address, "--proxy")?;
+        }
         let style = if args.json {
             receiver::Print::Json
         } else {
@@ -158,7 +164,7 @@ impl Running {
             webhook: args.webhook.as_deref(),
             receiver: receiver.as_ref().map(receiver::Running::url),
             redis: args.redis.as_deref(),
-            api_url: args.api_url.as_deref(),
+            api_url: args.api_url(),
             api_certificate: args.api_certificate()?,
             faults: (args.allow_faults || !args.scenario.is_empty()).then(Faults::default),
         };
@@ -176,8 +182,19 @@ impl Running {
         }
         let scheme = if args.tls_certificate.is_some() { "https" } else { "http" };
         let api = format!("{scheme}://{}", sidecar.api);
-        let endpoints = business::endpoints(numbers, targets, api, sidecar.admin, relay_url);
+        let mut endpoints = business::endpoints(numbers, targets, api, sidecar.admin, relay_url);
+        let proxy = match start_proxy(args, state, sidecar.api).await {
+            Ok(proxy) => proxy,
+            Err(error) => {
+                sidecar.shutdown(Duration::ZERO).await;
+                relay.shutdown().await;
+                return Err(error);
+            }
+        };
+        let (proxy, told) = proxy.unzip();
+        endpoints.proxy = told;
         Ok(Self {
+            _proxy: proxy,
             relay: Some(relay),
             sidecar,
             receiver,
@@ -221,6 +238,21 @@ impl Running {
         }
         tracing::info!("stopped");
     }
+}
+
+/// The proxy, if one is wanted, and what its clients have to know.
+async fn start_proxy(args: &Args, state: &StateDir, api: SocketAddr) -> anyhow::Result<Option<(proxy::Running, endpoints::Proxy)>> {
+    let Some(address) = args.proxy else {
+        return Ok(None);
+    };
+    let authority = authority::Authority::open(&state.authority())?;
+    let proxy = proxy::start(address, api, authority.server, args.json).await?;
+    let told = endpoints::Proxy {
+        url: proxy.url.clone(),
+        authority: authority.certificate,
+        bundle: authority.bundle,
+    };
+    Ok(Some((proxy, told)))
 }
 
 async fn start_relay(args: &Args, state: &StateDir) -> anyhow::Result<waxseal_relay::Running> {

@@ -26,6 +26,8 @@ Examples:
       Message state in a Redis, which must run with maxmemory-policy noeviction.
   waxseal up --tls-certificate cert.pem --tls-key key.pem
       The API over HTTPS, for clients that speak nothing else.
+  waxseal up --proxy
+      For a program that cannot be told another address: here, Waxseal is graph.facebook.com.
   waxseal up --ephemeral --scenario docs/samples/scenarios/conversation.yaml
       Scripted consumers play; the exit code says whether all went as expected.
   waxseal up --ephemeral --listen 127.0.0.1:0
@@ -72,6 +74,19 @@ pub(crate) struct Args {
     /// The private key (PEM) of that certificate.
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub(crate) tls_key: Option<PathBuf>,
+
+    /// Be graph.facebook.com for programs that have the name built in, through a proxy [address: 127.0.0.1:8083].
+    ///
+    /// The program is started with HTTPS_PROXY and with an authority to trust, as the first output says; nothing else of it or of this computer changes.
+    /// The authority is made in the state directory and may vouch for Meta's names only. See docs/migration.md.
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        num_args = 0..=1,
+        default_missing_value = "127.0.0.1:8083",
+        conflicts_with = "tls_certificate"
+    )]
+    pub(crate) proxy: Option<SocketAddr>,
 
     /// Where /livez, /readyz, /metrics and /status listen [default: 127.0.0.1:8082, or a free port].
     #[arg(long, value_name = "ADDR:PORT")]
@@ -167,6 +182,11 @@ impl Args {
         self.state_dir.as_deref().unwrap_or(Path::new(state_dir::DEFAULT))
     }
 
+    /// Under which address the API is reached where no number declares it: through the proxy, it is Meta's.
+    pub(crate) fn api_url(&self) -> Option<&str> {
+        self.api_url.as_deref().or(self.proxy.map(|_| "https://graph.facebook.com"))
+    }
+
     /// What the HTTP API shows, if it is to speak HTTPS.
     pub(crate) fn api_certificate(&self) -> anyhow::Result<Option<Certificate>> {
         let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) else {
@@ -233,7 +253,20 @@ mod tests {
         assert!(refused("--redis http://a").contains("must begin with redis:// or rediss://"));
         assert!(refused("--listen 8080").contains("--listen"));
         assert!(refused("--tls-certificate a.pem").contains("--tls-key"));
+        assert!(refused("--tls-certificate a.pem --tls-key b.pem --proxy").contains("cannot be used with"));
         assert!(refused("--ephemeral --state-dir x").contains("cannot be used with"));
+    }
+
+    #[test]
+    fn a_proxy_gives_files_an_address_of_meta() {
+        let args = |line: &str| parse(line).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(args("").api_url(), None);
+        assert_eq!(args("--proxy").proxy, Some(SocketAddr::from(([127, 0, 0, 1], 8083))));
+        assert_eq!(args("--proxy 127.0.0.1:0").api_url(), Some("https://graph.facebook.com"));
+        assert_eq!(
+            args("--proxy --api-url https://shop.example").api_url(),
+            Some("https://shop.example")
+        );
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What a person needs next, once everything runs.
 
+use std::path::Path;
+
 use waxseal_crds::{DeclaredNumber, declared::Retention, v1alpha1::ContentDeletion};
 
 use super::Args;
 use crate::{
-    endpoints::Endpoints,
+    endpoints::{Endpoints, Proxy},
     state_dir::{self, StateDir},
     terminal::{self, Style, harmless, shell_word},
 };
@@ -18,9 +20,12 @@ const API_VERSION: &str = "v23.0";
 pub(super) fn print(args: &Args, state: &StateDir, endpoints: &Endpoints, numbers: &[DeclaredNumber]) {
     let path = state.path().display().to_string();
     if args.json {
-        let ready = serde_json::json!({
+        let mut ready = serde_json::json!({
             "type": "ready", "api": endpoints.api, "admin": endpoints.admin, "relay": endpoints.relay, "state_dir": path,
         });
+        if let Some(proxy) = &endpoints.proxy {
+            ready["proxy"] = proxy.url.as_str().into();
+        }
         terminal::say(&ready.to_string());
         return;
     }
@@ -91,6 +96,13 @@ fn banner(facts: &Facts<'_>, endpoints: &Endpoints, numbers: &[DeclaredNumber], 
             curl(&endpoints.api, &first.phone_number_id, &first.token, &number.display_name)
         ));
     }
+    if let Some(proxy) = &endpoints.proxy {
+        text.push_str(&format!(
+            "\n{}\n\n{}\n",
+            style.bold("For a program that has graph.facebook.com built in, before it starts:"),
+            environment(proxy)
+        ));
+    }
     text.push('\n');
     for (label, value) in details(facts, endpoints, numbers) {
         text.push_str(&format!("{} {value}\n", style.dim(&format!("{label:<8}"))));
@@ -115,6 +127,16 @@ fn curl(api: &str, phone_number_id: &str, token: &str, name: &str) -> String {
         shell_word(&format!("{api}/{API_VERSION}/{phone_number_id}/messages")),
         shell_word(&format!("Authorization: Bearer {token}")),
         shell_word(&body)
+    )
+}
+
+/// What the common clients read: Python's httpx and Go, Python's requests, curl, Node.js.
+fn environment(proxy: &Proxy) -> String {
+    let word = |path: &Path| shell_word(&path.display().to_string());
+    let (bundle, authority) = (word(&proxy.bundle), word(&proxy.authority));
+    format!(
+        "  export HTTPS_PROXY={}\n  export SSL_CERT_FILE={bundle} REQUESTS_CA_BUNDLE={bundle} CURL_CA_BUNDLE={bundle}\n  export NODE_USE_ENV_PROXY=1 NODE_EXTRA_CA_CERTS={authority}",
+        shell_word(&proxy.url)
     )
 }
 
@@ -235,6 +257,19 @@ What arrives at the business is printed here (times are UTC)."#;
     fn follows_the_scheme_of_the_api() {
         let line = curl("https://127.0.0.1:8443", "1", "t", "Shop");
         assert!(line.starts_with("  curl -k https://127.0.0.1:8443/v23.0/1/messages "), "{line}");
+    }
+
+    #[test]
+    fn tells_what_a_client_of_the_proxy_needs() {
+        let proxy = Proxy {
+            url: "http://127.0.0.1:8083".to_owned(),
+            authority: "/my state/authority/ca.pem".into(),
+            bundle: "/my state/authority/bundle.pem".into(),
+        };
+        let expected = "  export HTTPS_PROXY=http://127.0.0.1:8083
+  export SSL_CERT_FILE='/my state/authority/bundle.pem' REQUESTS_CA_BUNDLE='/my state/authority/bundle.pem' CURL_CA_BUNDLE='/my state/authority/bundle.pem'
+  export NODE_USE_ENV_PROXY=1 NODE_EXTRA_CA_CERTS='/my state/authority/ca.pem'";
+        assert_eq!(environment(&proxy), expected);
     }
 
     #[test]

@@ -254,6 +254,7 @@ pub(super) fn endpoints(numbers: &[DeclaredNumber], targets: Vec<Target>, api: S
         api,
         admin: format!("http://{admin}"),
         relay,
+        proxy: None,
         pid: std::process::id(),
         numbers: numbers.iter().zip(targets).map(number).collect(),
     }

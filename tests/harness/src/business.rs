@@ -51,14 +51,16 @@ impl Answer {
 /// # Errors
 /// When it cannot be built.
 pub fn http_client() -> Result<reqwest::Client> {
+    client().build().context("no HTTP client")
+}
+
+fn client() -> reqwest::ClientBuilder {
     // Fails only if there is one already, which then serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .timeout(TIMEOUT)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .context("no HTTP client")
 }
 
 impl Business {
@@ -73,6 +75,31 @@ impl Business {
             api: endpoints.api.clone(),
             number,
         })
+    }
+
+    /// The same as a program sees it that has `graph.facebook.com` built in and was given a proxy and an authority to trust.
+    ///
+    /// # Errors
+    /// When there is no proxy.
+    pub fn behind_the_proxy(endpoints: &Endpoints) -> Result<Self> {
+        let proxy = endpoints.proxy.as_ref().context("there is no proxy")?;
+        let authority = reqwest::Certificate::from_pem(&std::fs::read(&proxy.authority)?)?;
+        let client = client()
+            .proxy(reqwest::Proxy::https(&proxy.url)?)
+            .tls_certs_only([authority])
+            .build()
+            .context("no HTTP client")?;
+        Ok(Self {
+            client,
+            api: "https://graph.facebook.com".to_owned(),
+            ..Self::new(endpoints)?
+        })
+    }
+
+    /// The client of this business, for what the methods below do not ask.
+    #[must_use]
+    pub const fn client(&self) -> &reqwest::Client {
+        &self.client
     }
 
     /// The number it acts for.

@@ -64,11 +64,25 @@ pub struct Endpoints {
     pub admin: String,
     /// URL of the relay.
     pub relay: String,
+    /// The proxy in which it is graph.facebook.com, if there is one.
+    #[serde(default)]
+    pub proxy: Option<Proxy>,
     /// The process that wrote it, where it says so.
     #[serde(default)]
     pub pid: Option<u32>,
     /// The numbers served.
     pub numbers: Vec<Number>,
+}
+
+/// The proxy of `endpoints.json`.
+#[derive(Clone, Deserialize)]
+pub struct Proxy {
+    /// For `HTTPS_PROXY`.
+    pub url: String,
+    /// File with the certificate of its authority.
+    pub authority: PathBuf,
+    /// File with that and the authorities the system trusts.
+    pub bundle: PathBuf,
 }
 
 /// A number of `endpoints.json`.
@@ -156,6 +170,7 @@ impl Up {
             api: String::new(),
             admin: String::new(),
             relay: String::new(),
+            proxy: None,
             pid: None,
             numbers: Vec::new(),
         };

@@ -148,6 +148,7 @@ impl World {
             api,
             admin: String::new(),
             relay: self.relay().await?,
+            proxy: None,
             pid: None,
             numbers: vec![Number {
                 phone_number: status("phoneNumber")?,
