@@ -47,6 +47,8 @@ pub struct DeclaredNumber {
     pub webhook_retry_window: Duration,
     /// How long anything about a consumer may exist.
     pub retention: Retention,
+    /// How long files are kept at most; as long as the retention allows when absent.
+    pub media_lifetime: Option<Duration>,
     /// When content goes within that time.
     pub content_deletion: ContentDeletion,
     /// The name of the `DataRegion`.

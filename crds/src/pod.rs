@@ -83,6 +83,9 @@ pub struct PodConfig {
     pub retention_minutes: u32,
     /// When content goes within that time.
     pub content_deletion: ContentDeletion,
+    /// How long files are kept at most, where that is shorter than the retention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_lifetime_days: Option<u32>,
     /// How long the delivery of an event is tried.
     pub webhook_retry_window_minutes: u32,
     /// Where events go, if anywhere.
@@ -200,6 +203,9 @@ pub struct PodBucket {
     /// What the names of all objects begin with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    /// Certificates (PEM) of the authorities that may sign its certificate, beside the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
 }
 
 /// One mounted entry of a Secret.
@@ -235,6 +241,7 @@ mod tests {
             display_name: "no: #1 \"shop\"".to_owned(),
             retention_minutes: 60,
             content_deletion: ContentDeletion::OnDelivery,
+            media_lifetime_days: Some(3),
             webhook_retry_window_minutes: 60,
             webhook: Some(PodWebhook {
                 url: "https://shop.example/hook?a=b#c".to_owned(),
@@ -265,6 +272,7 @@ mod tests {
                 endpoint: Some("https://s3.example:9000".to_owned()),
                 region: None,
                 prefix: Some("a/b".to_owned()),
+                ca: Some("-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n".to_owned()),
             })),
             tokens: vec!["007".to_owned(), "true".to_owned()],
             keys_secret: "1e3-keys".to_owned(),
@@ -280,6 +288,7 @@ mod tests {
         assert_eq!(PodConfig::read(&text).unwrap(), config, "{text}");
         let plain = PodConfig {
             webhook: None,
+            media_lifetime_days: None,
             app_id: None,
             api_url: None,
             rules: Rules::default(),
@@ -290,7 +299,7 @@ mod tests {
         assert_eq!(PodConfig::read(&text).unwrap(), plain, "{text}");
         assert_eq!(plain.service_url(), "http://1e3-sidecar.shop.svc");
         assert!(
-            !text.contains("rules") && !text.contains("apiUrl"),
+            ["rules", "apiUrl", "mediaLifetimeDays"].iter().all(|field| !text.contains(field)),
             "not said where not used: {text}"
         );
         let wrong = text.replace("phoneNumberId:", "phoneNumberID:");

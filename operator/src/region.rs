@@ -72,6 +72,7 @@ fn media_store(check: &mut Check, store: &MediaStore) {
     if let Some(url) = &store.url {
         check.url("spec.mediaStore.url", url, &["https://", "http://"]);
     }
+    certificates(check, "spec.mediaStore.caBundle", store.ca_bundle.as_deref());
     if let Some(secret) = &store.credentials_secret_ref {
         check.object_name("spec.mediaStore.credentialsSecretRef.name", &secret.name);
     }

@@ -174,6 +174,8 @@ pub struct Media {
     pub location: Option<MediaLocation>,
     /// Where the port listens, for addresses of files in webhooks while no [`Surface::api_url`] is configured; set by whoever binds it.
     pub own_url: Option<String>,
+    /// How long any file is kept at most; as long as the retention allows when absent.
+    pub lifetime: Option<Duration>,
     /// How long the address of a file is good for; capped by the retention.
     pub url_lifetime: Duration,
     /// What addresses given by others, in media links, may lead to.
@@ -185,6 +187,7 @@ impl Default for Media {
         Self {
             location: None,
             own_url: None,
+            lifetime: None,
             url_lifetime: Duration::from_secs(5 * 60),
             egress: Egress::default(),
         }
@@ -223,6 +226,8 @@ pub struct Bucket {
     pub prefix: Option<String>,
     /// Its region; `us-east-1`, which most others take, when absent.
     pub region: Option<String>,
+    /// Certificates (PEM) of the authorities that may sign the certificate of the service, beside the public ones.
+    pub ca: Option<Vec<u8>>,
     /// Access key id and secret access key; when absent, what the environment offers (`AWS_…`, a web identity, the machine's role).
     pub credentials: Option<(String, Secret)>,
 }

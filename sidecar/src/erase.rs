@@ -1,11 +1,11 @@
 //! Erases a number: nobody reaches it any more, and nothing of it can be read any more.
 //!
-//! Three steps: the relay forgets the number, the store and the media store delete what they hold of it, the keys are destroyed. Each can be repeated; what is
-//! gone already counts as done. The relay and the store are tried side by side until the deadline; the keys come last, because they hold
-//! the credential at the relay. While a step before has failed they stay, or the next attempt could not deregister and would take that for
-//! the end. Whoever stops trying destroys them another way: the operator deletes their Secret, and says what is left.
+//! Three steps: the relay forgets the number, the store and the media store delete what they hold of it, the keys are destroyed. Each can be
+//! repeated; what is gone already counts as done. The relay and both stores are tried side by side until the deadline; the keys come last,
+//! because they hold the credential at the relay. While a step before has failed they stay, or the next attempt could not deregister and
+//! would take that for the end. Whoever stops trying destroys them another way: the operator deletes their Secret, and says what is left.
 //!
-//! Meant for when no sidecar serves the number any more. May touch: the relay, the store, custody. Must not: make keys.
+//! Meant for when no sidecar serves the number any more. May touch: the relay, the store, the media store, custody. Must not: make keys.
 
 use std::time::Duration;
 
@@ -166,7 +166,15 @@ async fn deregister(config: &Config, number: &config::Number) -> Result<(), Trou
     })
 }
 
+/// Each of the two stores on its own, so that one that does not answer costs the other no time.
 async fn delete_all(config: &Config, until: Instant) -> Vec<Step> {
+    let (state, objects) = tokio::join!(delete_state(config, until), delete_objects(config, until));
+    let both = state.into_iter().zip(objects);
+    both.map(|(state, objects)| if state == Step::Done { objects } else { state })
+        .collect()
+}
+
+async fn delete_state(config: &Config, until: Instant) -> Vec<Step> {
     let opened = patiently(until, || async {
         serving::open_store(config).await.map_err(|error| Trouble::passing(&error))
     });
@@ -181,23 +189,30 @@ async fn delete_all(config: &Config, until: Instant) -> Vec<Step> {
             let deleted = store.erase(names.namespace()).await;
             deleted.map(drop).map_err(|error| Trouble::passing(&error))
         });
-        steps.push(match deleted.await {
-            Ok(()) => patiently(until, || delete_objects(number)).await.into(),
-            Err(step) => step,
-        });
+        steps.push(deleted.await.into());
     }
     store.close().await;
     steps
 }
 
-/// The ciphertext of files: what is missed here is noise once the keys are gone.
-async fn delete_objects(number: &config::Number) -> Result<(), Trouble> {
-    let Some(location) = &number.surface.media.location else {
-        return Ok(());
-    };
-    let objects = Objects::open(location).map_err(|error| Trouble::passing(&error))?;
-    let erased = objects.erase(&number.phone_number_id).await;
-    erased.map_err(|error| Trouble::passing(&error))
+/// The ciphertext of files. What an attempt has deleted stays so; the next goes on with what is left.
+async fn delete_objects(config: &Config, until: Instant) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for number in &config.numbers {
+        let attempt = || async {
+            let Some(location) = &number.surface.media.location else {
+                return Ok(());
+            };
+            let erased = match Objects::existing(location) {
+                Ok(Some(objects)) => objects.erase(&number.phone_number_id).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            erased.map_err(|error| Trouble::passing(&error))
+        };
+        steps.push(patiently(until, attempt).await.into());
+    }
+    steps
 }
 
 async fn destroy(number: &config::Number, until: Instant) -> Step {

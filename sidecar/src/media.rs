@@ -43,7 +43,7 @@ pub use self::{
 use crate::{
     config,
     conversation::shared::Shared,
-    file::{self, Lifetimes, Place, Record},
+    file::{self, Place, Record},
     moment::Moment,
     transport::blobs::Blobs,
 };
@@ -95,7 +95,6 @@ pub struct Shelf {
     blobs: Arc<dyn Blobs>,
     objects: Option<Objects>,
     fetcher: Fetcher,
-    lifetimes: Lifetimes,
     uploads: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     relaying: Semaphore,
@@ -116,7 +115,6 @@ impl Shelf {
         let fetcher = Fetcher::new(&media.egress).map_err(|error| Error::Configuration(error.to_string()))?;
         Ok(Self {
             number_id: number_id.to_owned(),
-            lifetimes: Lifetimes::under(shared.retention),
             uploads: Arc::new(Semaphore::new(objects.as_ref().map_or(1, Objects::writers))),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),
             relaying: Semaphore::new(RELAYING),

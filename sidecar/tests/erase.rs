@@ -14,12 +14,15 @@ use std::{
 
 use tempfile::TempDir;
 use waxseal_content::PhoneNumber;
-use waxseal_harness::redis::{RedisOptions, RedisServer};
+use waxseal_harness::{
+    bucket,
+    redis::{RedisOptions, RedisServer},
+};
 use waxseal_protocol::{Account, Client, Credential, Identity, Tls};
 use waxseal_relay::Relay;
 use waxseal_sidecar::{
     Erased, Sidecar, Step,
-    config::{Config, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation, Surface},
+    config::{Bucket, Config, CustodyLocation, Deletion, MediaLocation, Number, Retention, Secret, StoreLocation, Surface},
     erase,
 };
 use waxseal_store::Durability;
@@ -264,4 +267,88 @@ async fn a_sidecar_serves_and_is_erased_over_tls_with_a_client_certificate() {
     world.restore_keys();
     assert_eq!(erase_one(&world.config(), PATIENCE).await.deregistered, Step::Done);
     assert_eq!(world.relay.stats().accounts, 0);
+}
+
+fn bucket_of(bucket: &bucket::Bucket) -> MediaLocation {
+    let access = bucket.access();
+    MediaLocation::S3(Bucket {
+        name: access.name.clone(),
+        endpoint: Some(format!("http://{}", bucket.address())),
+        prefix: Some("files".to_owned()),
+        region: None,
+        ca: None,
+        credentials: Some((access.key_id.clone(), Secret::from(access.secret.as_str()))),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_in_a_bucket_go_before_the_keys_do() {
+    let world = World::start().await;
+    world.serve_for_a_while().await;
+    let bucket = bucket::Bucket::start().await.unwrap();
+    for index in 0..1200 {
+        bucket
+            .held()
+            .objects
+            .insert(format!("files/{ID}/{}/{index:032x}", index % 5), vec![1]);
+    }
+    let others = [format!("{ID}/1/a"), format!("files/{ID}0/1/a")];
+    for other in &others {
+        bucket.held().objects.insert(other.clone(), vec![1]);
+    }
+    let mut config = world.config();
+    config.numbers[0].surface.media.location = Some(bucket_of(&bucket));
+    // It stops answering in the middle.
+    bucket.held().down_after = Some(1);
+    let erased = erase_one(&config, Duration::from_secs(2)).await;
+    assert_eq!(erased.deregistered, Step::Done);
+    assert!(matches!(&erased.state_deleted, Step::Failed(_)), "{erased:?}");
+    assert!(!erased.is_complete());
+    assert_eq!(world.names_in_redis().await, 0, "Redis does not wait for the bucket");
+    assert!(world.key_file().exists(), "the keys stay until the files are gone");
+    assert!(bucket.keys().len() > others.len());
+
+    bucket.held().down_after = None;
+    let erased = erase_one(&config, PATIENCE).await;
+    assert_eq!((&erased.state_deleted, &erased.keys_destroyed), (&Step::Done, &Step::Done));
+    assert_eq!(bucket.keys(), others, "another number's, and what is not ours");
+    assert!(!world.key_file().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_refuses_us_keeps_the_erasure_open() {
+    let world = World::start().await;
+    world.serve_for_a_while().await;
+    let bucket = bucket::Bucket::start().await.unwrap();
+    let mut config = world.config();
+    let MediaLocation::S3(mut wrong) = bucket_of(&bucket) else {
+        panic!("a bucket");
+    };
+    wrong.credentials = Some(("AKIDOTHER".to_owned(), Secret::from("canary-secret")));
+    config.numbers[0].surface.media.location = Some(MediaLocation::S3(wrong));
+    let erased = erase_one(&config, Duration::from_secs(1)).await;
+    assert!(
+        matches!(&erased.state_deleted, Step::Failed(why) if !why.contains("canary")),
+        "{erased:?}"
+    );
+    assert!(matches!(&erased.keys_destroyed, Step::Failed(_)) && world.key_file().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_in_a_folder_go_and_no_folder_is_made() {
+    let world = World::start().await;
+    world.serve_for_a_while().await;
+    let folder = world.folder.path().join("media");
+    let mut config = world.config();
+    config.numbers[0].surface.media.location = Some(MediaLocation::Directory(folder.clone()));
+    for path in [format!("{ID}/7"), format!("{ID}0/7")] {
+        std::fs::create_dir_all(folder.join(&path)).unwrap();
+        std::fs::write(folder.join(path).join("a"), b"x").unwrap();
+    }
+    let erased = erase_one(&config, PATIENCE).await;
+    assert_eq!((&erased.state_deleted, &erased.keys_destroyed), (&Step::Done, &Step::Done));
+    assert!(!folder.join(ID).exists() && folder.join(format!("{ID}0/7/a")).exists());
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(erase_one(&config, PATIENCE).await.state_deleted, Step::Done);
+    assert!(!folder.exists());
 }

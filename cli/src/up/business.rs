@@ -46,6 +46,7 @@ pub(super) fn sample(secrets: &LocalSecrets) -> DeclaredNumber {
         webhook: None,
         webhook_retry_window: retention.duration(),
         retention,
+        media_lifetime: None,
         content_deletion: ContentDeletion::OnDelivery,
         region: "local".to_owned(),
         country: None,
@@ -179,6 +180,7 @@ impl Wiring<'_> {
                 webhooks: webhooks(number, target),
                 media: config::Media {
                     location: Some(config::MediaLocation::Directory(self.state.media())),
+                    lifetime: number.media_lifetime,
                     // Links to a server on this machine are what one tries first.
                     egress: config::Egress {
                         loopback: true,

@@ -133,6 +133,7 @@ fn one(check: &mut Check<'_>, index: &Index<'_>, number: &Written<BusinessPhoneN
             .or_else(|| account.webhook.clone()),
         webhook_retry_window: retention.webhook_retry_window,
         retention: retention.retention,
+        media_lifetime: retention.media_lifetime,
         content_deletion: retention.content_deletion,
         region: spec.region_ref.name.clone(),
         country,

@@ -53,11 +53,17 @@ fn media_store(check: &mut Check<'_>, store: &MediaStore) {
     if store.bucket.is_some() == store.local.is_some() {
         check.wrong("spec.mediaStore", "must have exactly one of `bucket` and `local`");
     }
-    let of_bucket = store.url.is_some() || store.region.is_some() || store.prefix.is_some() || store.credentials_secret_ref.is_some();
-    if store.bucket.is_none() && of_bucket {
+    let of_bucket = [
+        store.url.is_some(),
+        store.region.is_some(),
+        store.prefix.is_some(),
+        store.credentials_secret_ref.is_some(),
+        store.ca_bundle.is_some(),
+    ];
+    if store.bucket.is_none() && of_bucket.contains(&true) {
         check.wrong(
             "spec.mediaStore",
-            "must have `url`, `region`, `prefix` and `credentialsSecretRef` only with `bucket`",
+            "must have `url`, `region`, `prefix`, `credentialsSecretRef` and `caBundle` only with `bucket`",
         );
     }
     if let Some(bucket) = &store.bucket {
@@ -71,6 +77,7 @@ fn media_store(check: &mut Check<'_>, store: &MediaStore) {
 /// A policy in plain values.
 pub(super) struct Policy {
     pub(super) retention: Retention,
+    pub(super) media_lifetime: Option<Duration>,
     pub(super) content_deletion: ContentDeletion,
     pub(super) webhook_retry_window: Duration,
 }
@@ -92,7 +99,7 @@ pub(super) fn policy(check: &mut Check<'_>, spec: &RetentionPolicySpec) -> Optio
             None
         }
     }?;
-    media(check, spec, days);
+    let media_lifetime = media(check, spec, days).map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
     let minutes = check.number("spec.webhookRetryWindowMinutes", spec.webhook_retry_window_minutes, 1..=43_200);
     let longest = retention.duration();
     let webhook_retry_window = match minutes {
@@ -105,12 +112,13 @@ pub(super) fn policy(check: &mut Check<'_>, spec: &RetentionPolicySpec) -> Optio
     }
     (check.problems.len() == before).then_some(Policy {
         retention,
+        media_lifetime,
         content_deletion: spec.content_deletion,
         webhook_retry_window,
     })
 }
 
-fn media(check: &mut Check<'_>, spec: &RetentionPolicySpec, days: Option<u32>) {
+fn media(check: &mut Check<'_>, spec: &RetentionPolicySpec, days: Option<u32>) -> Option<u32> {
     let lifetime = check.number("spec.mediaLifetimeDays", spec.media_lifetime_days, 1..=30);
     if spec.media_lifetime_days.is_some() && spec.no_storage.is_some() {
         check.wrong(
@@ -126,4 +134,5 @@ fn media(check: &mut Check<'_>, spec: &RetentionPolicySpec, days: Option<u32>) {
             format!("is {lifetime} and must not be longer than `days`, which is {days}"),
         );
     }
+    lifetime
 }

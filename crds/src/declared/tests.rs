@@ -106,6 +106,9 @@ fn exactly_one_of_days_and_no_storage() {
     .unwrap_or_default();
     assert_eq!(numbers[0].retention, Retention::NoStorage);
     assert_eq!(numbers[0].webhook_retry_window, Duration::from_secs(3600));
+    assert_eq!(numbers[0].media_lifetime, None);
+    let numbers = resolved(&SAMPLE.replace("days: 7", "days: 7\n  mediaLifetimeDays: 2")).unwrap_or_default();
+    assert_eq!(numbers[0].media_lifetime, Some(Duration::from_secs(2 * 86_400)));
 }
 
 #[test]
@@ -239,6 +242,7 @@ fn rules_hold_as_the_account_says_and_the_window_unless_it_is_switched_off() {
         ("appId: \"4x\"", "must be 1 to 20 digits"),
         ("mediaStore: {}", "exactly one of `bucket` and `local`"),
         ("mediaStore: {local: {}, prefix: a}", "only with `bucket`"),
+        ("mediaStore: {local: {}, caBundle: a}", "only with `bucket`"),
         ("mediaStore: {bucket: files, url: \"s3://files\"}", "must be a URL"),
     ] {
         let at = if text.starts_with("app") {

@@ -138,7 +138,7 @@ pub struct RedisEndpoint {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("has(self.bucket) != has(self.local)").message("exactly one of `bucket` and `local` must be set"),
-    validation = Rule::new("has(self.bucket) || (!has(self.url) && !has(self.region) && !has(self.prefix) && !has(self.credentialsSecretRef))").message("`url`, `region`, `prefix` and `credentialsSecretRef` must only be set with `bucket`")
+    validation = Rule::new("has(self.bucket) || (!has(self.url) && !has(self.region) && !has(self.prefix) && !has(self.credentialsSecretRef) && !has(self.caBundle))").message("`url`, `region`, `prefix`, `credentialsSecretRef` and `caBundle` must only be set with `bucket`")
 )]
 pub struct MediaStore {
     /// The bucket, 3 to 63 characters.
@@ -164,6 +164,11 @@ pub struct MediaStore {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ObjectRef")]
     pub credentials_secret_ref: Option<ObjectRef>,
+    /// Certificates (PEM) of the authorities that may sign the certificate of an `https://` endpoint, beside the public ones. At most 65536
+    /// characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 65536))]
+    pub ca_bundle: Option<String>,
     /// A folder of the pod that holds the number, for trying out: files are gone with the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LocalMedia")]

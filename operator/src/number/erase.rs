@@ -1,4 +1,5 @@
-//! Deleting a number: its sidecars stop, a Job deregisters it at the relay and deletes what is in Redis, its keys go, the finalizer goes.
+//! Deleting a number: its sidecars stop, a Job deregisters it at the relay and deletes what is in Redis and in the media
+//! store, its keys go, the finalizer goes.
 //!
 //! Bounded. When the Job does not succeed in time, or nothing can be made in the namespace any more, the keys are destroyed all the same:
 //! without the oldest chain key what is left in Redis is noise, and it expires by itself. What then may be left, the registration at the
@@ -321,7 +322,9 @@ async fn running(context: &Context, key: &Key) -> Result<Option<(Deployment, Con
 async fn give_up(context: &Context, key: &Key, number: &BusinessPhoneNumber, why: &str) -> Result<Progress, Failure> {
     let keys = match destroy_keys(context, key).await {
         Ok(()) => {
-            "Its keys are destroyed, so what is left in Redis can be read by nobody and expires by itself with the retention.".to_owned()
+            "Its keys are destroyed, so what is left in Redis or in the region's bucket can be read by nobody; in Redis it expires by itself with \
+             the retention."
+                .to_owned()
         }
         // Somebody holds them, by a finalizer or a policy: that must not hold the number, too.
         Err(failure) if failure.status().is_some() => format!(

@@ -49,6 +49,8 @@ pub struct Validated {
     pub retention_minutes: u32,
     /// When content goes within that time.
     pub content_deletion: ContentDeletion,
+    /// How long files are kept at most, where that is shorter than the retention.
+    pub media_lifetime_days: Option<u32>,
     /// How long the delivery of an event is tried.
     pub webhook_retry_window_minutes: u32,
     /// Where events go, if anywhere.
@@ -218,6 +220,11 @@ fn plain(
         display_name: spec.display_name.clone().unwrap_or_else(|| account.spec.display_name.clone()),
         retention_minutes: whole("spec.retentionPolicyRef", minutes)?,
         content_deletion: policy.spec.content_deletion,
+        media_lifetime_days: policy
+            .spec
+            .media_lifetime_days
+            .map(|days| whole("spec.retentionPolicyRef", days))
+            .transpose()?,
         webhook_retry_window_minutes: whole(
             "spec.retentionPolicyRef",
             policy::webhook_retry_window_minutes(&policy.spec, minutes),
@@ -287,6 +294,7 @@ fn media(store: &MediaStore) -> Option<Media> {
             endpoint: store.url.clone(),
             region: store.region.clone(),
             prefix: store.prefix.clone(),
+            ca: store.ca_bundle.clone(),
         })),
         (None, Some(local)) => Some(Media::Local {
             size_limit: local.size_limit.clone().unwrap_or_else(|| LOCAL_MEDIA.to_owned()),

@@ -280,7 +280,7 @@ impl Plan<'_> {
     /// Keeps where a consumer's file is, and its key, for when the business asks for it.
     fn shelve(&mut self, file: &Media) -> InboundBody {
         let shared = self.shared();
-        let shelved = file::inbound(&shared.names, file, shared.retention, self.now.ms, &mut self.rng);
+        let shelved = file::inbound(&shared.names, file, shared.lifetimes, self.now.ms, &mut self.rng);
         if let Some(value) = self.seal(Class::Media, &shelved.key, &shelved.record) {
             self.ops.push(Op::Put {
                 key: shelved.key,

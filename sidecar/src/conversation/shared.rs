@@ -53,6 +53,8 @@ pub struct Shared {
     pub signed_keys: RwLock<SignedKeys>,
     /// Time to live of everything written.
     pub retention: Duration,
+    /// How long files live.
+    pub lifetimes: file::Lifetimes,
     /// Whether content stays until it expires even when delivered.
     pub keep_content: bool,
     /// The rules of conversations.

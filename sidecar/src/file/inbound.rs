@@ -24,9 +24,9 @@ pub struct Shelved {
 }
 
 /// What to keep of a file that a consumer sent.
-pub fn inbound<R: Rng + ?Sized>(names: &Names, media: &Media, retention: Duration, now_ms: u64, rng: &mut R) -> Shelved {
+pub fn inbound<R: Rng + ?Sized>(names: &Names, media: &Media, lifetimes: Lifetimes, now_ms: u64, rng: &mut R) -> Shelved {
     let id = MediaId::random(rng);
-    let ttl = Lifetimes::under(retention).inbound;
+    let ttl = lifetimes.inbound;
     let file = File {
         id,
         sha256: media.sha256,

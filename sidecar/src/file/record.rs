@@ -138,12 +138,13 @@ impl Lifetimes {
     const UPLOADS: Duration = Duration::from_secs(30 * 24 * 3600);
     const INBOUND: Duration = Duration::from_secs(7 * 24 * 3600);
 
-    /// Under this retention.
+    /// Under this retention, and no longer than `most`, where that is said.
     #[must_use]
-    pub fn under(retention: Duration) -> Self {
+    pub fn under(retention: Duration, most: Option<Duration>) -> Self {
+        let most = most.map_or(retention, |most| most.min(retention));
         Self {
-            uploads: Self::UPLOADS.min(retention),
-            inbound: Self::INBOUND.min(retention),
+            uploads: Self::UPLOADS.min(most),
+            inbound: Self::INBOUND.min(most),
         }
     }
 }

@@ -77,6 +77,17 @@ impl Objects {
         }
     }
 
+    /// The same for a place that is to be left: a folder is not made. `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`].
+    pub fn existing(location: &MediaLocation) -> Result<Option<Self>, Error> {
+        match location {
+            MediaLocation::Directory(folder) if !folder.exists() => Ok(None),
+            location => Self::open(location).map(Some),
+        }
+    }
+
     /// How many files may be written at the same time: each takes up to two parts of memory.
     pub(super) const fn writers(&self) -> usize {
         if self.part_bytes > (1 << 20) { 4 } else { 16 }

@@ -121,13 +121,21 @@ struct World {
 
 impl World {
     async fn new(retention: Duration) -> Self {
+        Self::lasting(retention, None).await
+    }
+
+    /// One whose policy says how long files are kept at most.
+    async fn lasting(retention: Duration, most: Option<Duration>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_embedded(&folder.path().join("state.redb"), Options::default())
             .await
             .unwrap();
         // The store has a clock of its own.
         let now = SystemTime::now();
-        let shared = Arc::new(shared(retention, now));
+        let shared = Arc::new(Shared {
+            lifetimes: file::Lifetimes::under(retention, most),
+            ..shared(retention, now)
+        });
         let relay = Arc::new(Relay::default());
         let media = config::Media {
             location: Some(config::MediaLocation::Directory(folder.path().join("media"))),
@@ -188,7 +196,7 @@ impl World {
     async fn inbound(&self, media: &Media) -> MediaId {
         let shared = &self.shared;
         let now = Moment::of(self.now);
-        let shelved = file::inbound(&shared.names, media, shared.retention, now.ms, &mut rand::rng());
+        let shelved = file::inbound(&shared.names, media, shared.lifetimes, now.ms, &mut rand::rng());
         let plaintext = crate::conversation::record::encode(&shelved.record);
         let sealed = shared
             .sealer
@@ -232,6 +240,7 @@ fn shared(retention: Duration, now: SystemTime) -> Shared {
         user_id_key: Zeroizing::new([3; 32]),
         signed_keys: RwLock::new(SignedKeys::default()),
         retention,
+        lifetimes: file::Lifetimes::under(retention, None),
         keep_content: false,
         webhook_window: retention,
         bodies: Account::new(&facts),
@@ -374,6 +383,34 @@ async fn files_live_as_long_as_they_are_said_to() {
         assert_eq!(world.objects().len(), 1, "{retention:?} {ttl:?}");
         world.shelf.sweep(world.now + life + 2 * hour).await.unwrap();
         assert_eq!(world.objects().len(), 0, "{retention:?} {ttl:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_file_lives_longer_than_the_policy_lets_files_live() {
+    let hour = Duration::from_secs(3600);
+    let second = Duration::from_secs(1);
+    for (retention, most, ttl, life) in [
+        (30 * DAY, 3 * DAY, None, 3 * DAY),
+        (30 * DAY, 3 * DAY, Some(30 * DAY), 3 * DAY),
+        (30 * DAY, 3 * DAY, Some(2 * hour), 2 * hour),
+        // Never longer than everything else.
+        (2 * DAY, 3 * DAY, None, 2 * DAY),
+    ] {
+        let world = World::lasting(retention, Some(most)).await;
+        let id = world.upload(&content(100), "application/pdf", ttl).await.unwrap();
+        let file = world.shelf.find(id, world.now + life - second).await;
+        assert!(file.is_ok(), "{retention:?} {ttl:?}");
+        assert_eq!(world.shelf.find(id, world.now + life).await.err(), Some(Refusal::NotFound));
+        world.shelf.sweep(world.now + life + 2 * hour).await.unwrap();
+        assert_eq!(world.objects().len(), 0, "{retention:?} {ttl:?}");
+
+        let (media, ciphertext) = consumers(&content(100));
+        world.relay.set(media.blob.id, ciphertext);
+        let inbound = world.inbound(&media).await;
+        let life = most.min(retention);
+        assert!(world.shelf.find(inbound, world.now + life - second).await.is_ok(), "{retention:?}");
+        assert_eq!(world.shelf.find(inbound, world.now + life).await.err(), Some(Refusal::NotFound));
     }
 }
 

@@ -110,7 +110,7 @@ impl Shelf {
         let turn = turn.ok().and_then(Result::ok).ok_or(Refusal::Overloaded)?;
         let (key, encryptor) = Encryptor::new(&mut rand::rng());
         // As if it were to live as long as files can; moved, should it turn out that it is not.
-        let hour = Hour::of(now + self.lifetimes.uploads);
+        let hour = Hour::of(now + self.shared.lifetimes.uploads);
         let object = Objects::name(&self.number_id, hour);
         let received = take(source, encryptor, objects.write(&object), most_bytes, Instant::now() + whole).await?;
         self.shared.metrics.media("received", received.size_bytes);
@@ -210,9 +210,9 @@ impl Shelf {
     /// How long an upload lives.
     fn lifetime(&self, ttl: Option<Duration>) -> Duration {
         match ttl {
-            None => self.lifetimes.uploads,
+            None => self.shared.lifetimes.uploads,
             Some(ttl) if self.shared.retention <= HOUR => ttl.min(Duration::from_secs(30 * 24 * 3600)),
-            Some(ttl) => ttl.min(self.lifetimes.uploads),
+            Some(ttl) => ttl.min(self.shared.lifetimes.uploads),
         }
     }
 

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::files::Files;
 use crate::{
     api::tls::Certificate,
-    config::{Config, CustodyLocation, Deletion, Number, Retention, Secret, StoreLocation, Surface, Webhook},
+    config::{Config, CustodyLocation, Deletion, Media, Number, Retention, Secret, StoreLocation, Surface, Webhook},
 };
 
 /// What the files do not say.
@@ -130,6 +130,7 @@ impl Reader<'_> {
                 true => self.checked(path::PIN, secret::pin_fault),
                 false => Some(Secret::from("")),
             };
+            let location = self.location();
             return Some(Number {
                 phone_number: phone_number.ok()?,
                 phone_number_id: declared.phone_number_id.clone(),
@@ -142,7 +143,14 @@ impl Reader<'_> {
                 retention: Retention::NoStorage,
                 deletion: Deletion::OnDelivery,
                 custody: custody(declared),
-                surface: Surface::default(),
+                // Nobody is to reach anything here but what is to be deleted.
+                surface: Surface {
+                    media: Media {
+                        location: location?,
+                        ..Media::default()
+                    },
+                    ..Surface::default()
+                },
             });
         }
         let pin = self.checked(path::PIN, secret::pin_fault);

@@ -15,7 +15,7 @@ use super::{
     files::{self, Digest, Files},
     metrics::Metrics,
 };
-use crate::{config::CustodyLocation, serving};
+use crate::{config::CustodyLocation, media::Objects, serving};
 
 /// How often the files are looked at. The kubelet itself takes up to a minute to bring a change.
 const POLL: Duration = Duration::from_secs(2);
@@ -65,6 +65,17 @@ impl Source {
         let plan = config::plan(files, &self.place, purpose, |declared| (self.custody)(declared))?;
         // Texts of these errors name fields and reasons; a webhook's address may be told.
         serving::check(&plan.config).map_err(|error| vec![invalid(error.to_string())])?;
+        if purpose == Purpose::Serve {
+            // A folder that this pod does not mount yet, because the region has just got one: the next pod will, and this one goes on as it is.
+            for location in plan
+                .config
+                .numbers
+                .iter()
+                .filter_map(|number| number.surface.media.location.as_ref())
+            {
+                Objects::open(location).map_err(|error| vec![invalid(error.to_string())])?;
+            }
+        }
         Ok(plan)
     }
 }

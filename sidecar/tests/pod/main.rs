@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bucket;
 mod files;
 mod handover;
 mod report;

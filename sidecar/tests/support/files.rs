@@ -114,6 +114,7 @@ impl World {
                 media: Media {
                     location: Some(MediaLocation::Directory(self.folder.path().join("media"))),
                     own_url: None,
+                    lifetime: None,
                     url_lifetime: self.url_lifetime,
                     egress: Egress {
                         loopback: true,

@@ -1,6 +1,7 @@
 //! Real processes for tests. Nothing in here is a mock: every server is a process or a socket of its own on a free loopback port, in its own
 //! temporary directory, and ends with the value that started it.
 
+pub mod bucket;
 pub mod business;
 pub mod certificates;
 pub mod chat;
@@ -13,4 +14,5 @@ pub mod proxy;
 pub mod receiver;
 pub mod redis;
 pub mod scan;
+pub mod tls;
 pub mod up;

@@ -45,6 +45,7 @@ fn config(validated: &Validated) -> PodConfig {
         display_name: validated.display_name.clone(),
         retention_minutes: validated.retention_minutes,
         content_deletion: validated.content_deletion,
+        media_lifetime_days: validated.media_lifetime_days,
         webhook_retry_window_minutes: validated.webhook_retry_window_minutes,
         webhook: validated.webhook.as_ref().map(|webhook| PodWebhook {
             url: webhook.url.clone(),

@@ -1,4 +1,4 @@
-//! The Job that erases a number: it deregisters at the relay, deletes what is in Redis, and overwrites the keys.
+//! The Job that erases a number: it deregisters at the relay, deletes what is in Redis and in the media store, and overwrites the keys.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,10 @@
 mod rules;
 
 use serde_json::Value;
-use waxseal_crds::v1alpha1::{BusinessPhoneNumberStatus, LocalMedia, MediaStore, OverLimit, Switch};
+use waxseal_crds::{
+    pod::PodConfig,
+    v1alpha1::{BusinessPhoneNumberStatus, LocalMedia, MediaStore, OverLimit, Switch},
+};
 
 use super::*;
 use crate::{
@@ -165,7 +168,7 @@ fn configuration_that_is_reloaded_restarts_no_sidecar() {
 fn the_digest_is_that_of_the_file() {
     let objects = built(&gathered("full.yaml"));
     let text = &objects.config_map.data.unwrap()[waxseal_crds::pod::FILE];
-    let config = waxseal_crds::pod::PodConfig::read(text).unwrap();
+    let config = PodConfig::read(text).unwrap();
     assert_eq!(config.digest, objects.digest);
     assert_eq!(config.digest.len(), 64);
     assert_eq!(config.keys_secret, "front-desk-keys");
@@ -195,6 +198,20 @@ fn files_rest_in_a_bounded_folder_where_the_region_says_so() {
         ..MediaStore::default()
     };
     assert_eq!(template(&with_store(Some(bucket))), template(&with_store(None)));
+}
+
+#[test]
+fn how_long_files_are_kept_is_told_where_it_is_declared() {
+    let told = |days| {
+        let gathered = with_policy(gathered("plain.yaml"), |policy| policy.spec.media_lifetime_days = days);
+        let config_map = built(&gathered).config_map;
+        let text = config_map.data.unwrap().remove(waxseal_crds::pod::FILE).unwrap();
+        let told = text.contains("mediaLifetimeDays");
+        (told, PodConfig::read(&text).unwrap().media_lifetime_days)
+    };
+    assert_eq!(told(Some(2)), (true, Some(2)));
+    // A sidecar that is older than this field is not told of it where it is not used.
+    assert_eq!(told(None), (false, None));
 }
 
 #[test]

@@ -275,6 +275,11 @@ fn every_fault_says_what_is_allowed() {
                 region.spec.redis.as_mut().unwrap().url = "redis://user:secret@cache".to_owned();
                 region.spec.relay.as_mut().unwrap().url = "https://".to_owned();
                 region.spec.relay.as_mut().unwrap().ca_bundle = Some("certificate".to_owned());
+                region.spec.media_store = Some(MediaStore {
+                    bucket: Some("files".to_owned()),
+                    ca_bundle: Some("certificate".to_owned()),
+                    ..MediaStore::default()
+                });
             }),
         ),
         (

@@ -149,6 +149,7 @@ impl World {
                 last_resort: HashMap::from([(2, last_resort)]),
             }),
             retention,
+            lifetimes: file::Lifetimes::under(retention, None),
             keep_content,
             conduct,
             webhook_window,

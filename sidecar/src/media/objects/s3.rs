@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use object_store::{
-    BackoffConfig, ClientOptions, RetryConfig,
+    BackoffConfig, Certificate, ClientOptions, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
 };
 
@@ -29,15 +29,17 @@ pub(super) fn open(bucket: &Bucket) -> Result<AmazonS3, Error> {
             .with_secret_access_key(secret.reveal()),
         None => AmazonS3Builder::from_env(),
     };
+    let mut client = ClientOptions::new()
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_timeout(REQUEST_TIMEOUT)
+        .with_user_agent(http::HeaderValue::from_static(concat!("waxseal/", env!("CARGO_PKG_VERSION"))));
+    for authority in authorities(bucket)? {
+        client = client.with_root_certificate(authority);
+    }
     let mut builder = builder
         .with_bucket_name(&bucket.name)
         .with_region(bucket.region.as_deref().unwrap_or("us-east-1"))
-        .with_client_options(
-            ClientOptions::new()
-                .with_connect_timeout(CONNECT_TIMEOUT)
-                .with_timeout(REQUEST_TIMEOUT)
-                .with_user_agent(http::HeaderValue::from_static(concat!("waxseal/", env!("CARGO_PKG_VERSION")))),
-        )
+        .with_client_options(client)
         .with_retry(RetryConfig {
             backoff: BackoffConfig::default(),
             max_retries: RETRIES,
@@ -50,6 +52,15 @@ pub(super) fn open(bucket: &Bucket) -> Result<AmazonS3, Error> {
             .with_virtual_hosted_style_request(false);
     }
     builder.build().map_err(|error| Error::Configuration(error.to_string()))
+}
+
+/// Who may sign the certificate of the service, beside the public authorities.
+fn authorities(bucket: &Bucket) -> Result<Vec<Certificate>, Error> {
+    let Some(pem) = &bucket.ca else { return Ok(Vec::new()) };
+    let unusable = || Error::Configuration("the certificates of its authorities are not certificates in PEM".to_owned());
+    let authorities = Certificate::from_pem_bundle(pem).map_err(|_| unusable())?;
+    // A bundle without a certificate in it reads as an empty list.
+    if authorities.is_empty() { Err(unusable()) } else { Ok(authorities) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the HTTP port and the rules of a number need beyond messages.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use waxseal_crds::{
     pod::{MEDIA_DIR, PodMedia, path},
@@ -21,7 +21,10 @@ impl Reader<'_> {
             Some(url) => self.url("apiUrl", url, &["http://", "https://"]),
             None => Some(declared.service_url()),
         };
-        let location = declared.media.as_ref().map(|media| self.media(media));
+        let location = self.location();
+        if declared.media_lifetime_days == Some(0) {
+            self.problem("mediaLifetimeDays is 0");
+        }
         let webhooks = self.webhooks();
         Some(Surface {
             app_id: declared.app_id.clone(),
@@ -29,10 +32,8 @@ impl Reader<'_> {
             storage_region: declared.country.clone(),
             rules: self.rules(),
             media: Media {
-                location: match location {
-                    Some(location) => Some(location?),
-                    None => None,
-                },
+                location: location?,
+                lifetime: declared.media_lifetime_days.map(days),
                 ..Media::default()
             },
             webhooks: webhooks?,
@@ -79,10 +80,12 @@ impl Reader<'_> {
         })
     }
 
-    fn media(&mut self, media: &PodMedia) -> Option<MediaLocation> {
-        match media {
-            PodMedia::Local => Some(MediaLocation::Directory(PathBuf::from(MEDIA_DIR))),
-            PodMedia::Bucket(bucket) => self.bucket(bucket),
+    /// Where files rest, if anywhere; `None` when what is said of it is wrong.
+    pub(super) fn location(&mut self) -> Option<Option<MediaLocation>> {
+        match &self.declared.media {
+            None => Some(None),
+            Some(PodMedia::Local) => Some(Some(MediaLocation::Directory(PathBuf::from(MEDIA_DIR)))),
+            Some(PodMedia::Bucket(bucket)) => self.bucket(bucket).map(Some),
         }
     }
 
@@ -106,6 +109,7 @@ impl Reader<'_> {
             endpoint,
             region: bucket.region.clone(),
             prefix: bucket.prefix.clone(),
+            ca: bucket.ca.as_ref().map(|pem| pem.as_bytes().to_vec()),
             credentials,
         }))
     }
@@ -115,4 +119,8 @@ impl Reader<'_> {
         self.problem("media.bucket: this program was built without support for S3");
         None
     }
+}
+
+const fn days(days: u32) -> Duration {
+    Duration::from_secs(days as u64 * 24 * 60 * 60)
 }

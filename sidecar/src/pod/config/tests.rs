@@ -235,7 +235,8 @@ fn everything_that_is_declared_beyond_messages_reaches_the_number() {
         (
             "region: de\n",
             "region: de\ncountry: DE\nappId: '42'\napiUrl: https://graph.example\n\
-             media: {bucket: {name: files, prefix: a/b, endpoint: \"https://s3.example\"}}\n\
+             mediaLifetimeDays: 2\n\
+             media: {bucket: {name: files, prefix: a/b, endpoint: \"https://s3.example\", ca: PEM}}\n\
              rules: {conversationWindow: Disabled, pairRateLimit: Enabled, apiCallLimits: Enabled, qualityEmulation: Enabled, overLimit: Queue}\n",
         ),
         (
@@ -278,6 +279,8 @@ fn everything_that_is_declared_beyond_messages_reaches_the_number() {
         ("files", Some("a/b"), None)
     );
     assert_eq!(bucket.endpoint.as_deref(), Some("https://s3.example"));
+    assert_eq!(bucket.ca.as_deref(), Some(&b"PEM"[..]));
+    assert_eq!(surface.media.lifetime, Some(Duration::from_secs(2 * 86_400)));
     let (id, key) = bucket.credentials.unwrap();
     assert_eq!((id.as_str(), key.reveal()), ("KEYID", "canary-media-key"));
 
@@ -302,6 +305,7 @@ fn a_folder_for_files_is_the_one_that_is_mounted() {
         ("region: de\n", "region: de\napiUrl: ftp://graph\n"),
         ("region: de\n", "region: de\nmedia: {bucket: {name: files, endpoint: s3}}\n"),
         ("region: de\n", "region: de\nrules: {window: Disabled}\n"),
+        ("region: de\n", "region: de\nmediaLifetimeDays: 0\n"),
     ] {
         let problems = problems(replace(from, to));
         assert!(
@@ -341,6 +345,26 @@ fn to_erase_a_number_only_the_ways_to_its_state_are_needed() {
     files.secrets.remove("redis/password");
     let problems = planned_to(Purpose::Erase, &files).err().unwrap_or_default();
     assert!(problems.len() == 1 && problems[0].message.contains("'redis'"), "{problems:?}");
+}
+
+#[test]
+fn where_files_rest_is_known_to_whoever_erases_them() {
+    let mut files = files();
+    let media = "region: de\nmedia: {bucket: {name: files, endpoint: \"https://s3.example\"}}\n";
+    let secrets = "secrets:\n- {path: media/access-key-id, secret: s3, key: accessKeyId, field: f, required: true}\n\
+                   - {path: media/secret-access-key, secret: s3, key: secretAccessKey, field: f, required: true}\n";
+    files.config = Some(YAML.replace("region: de\n", media).replace("secrets:\n", secrets).into_bytes());
+    let problems = planned_to(Purpose::Erase, &files).err().unwrap_or_default();
+    assert_eq!(problems.len(), 2, "the files could not be deleted: {problems:?}");
+    set("media/access-key-id", "KEYID")(&mut files);
+    set("media/secret-access-key", "canary-media-key")(&mut files);
+    let plan = planned_to(Purpose::Erase, &files).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let location = &plan.config.numbers[0].surface.media.location;
+    assert!(matches!(location, Some(crate::config::MediaLocation::S3(bucket)) if bucket.name == "files" && bucket.credentials.is_some()));
+    replace("region: de\n", "region: de\nmedia: local\n")(&mut files);
+    let plan = planned_to(Purpose::Erase, &files).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let location = &plan.config.numbers[0].surface.media.location;
+    assert!(matches!(location, Some(crate::config::MediaLocation::Directory(_))));
 }
 
 proptest! {
