@@ -22,6 +22,7 @@ mod connection;
 mod integrity;
 mod metrics;
 mod number;
+mod prompt;
 mod relay;
 mod service;
 mod shared;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -21,6 +21,7 @@ use waxseal_protocol::proto::reports_server::ReportsServer;
 use waxseal_protocol::wire;
 
 use crate::config::Config;
+use crate::prompt::Prompt;
 use crate::service::Service;
 use crate::shared::{Shared, Stage};
 use crate::store::{self, Store};
@@ -32,6 +33,8 @@ const PATIENCE_WITH_PREDECESSOR: Duration = Duration::from_secs(5);
 /// How long clients get to read the answers to what they submitted.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
+/// How long a client may take to begin.
+const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
@@ -147,9 +150,12 @@ where
         .add_service(blobs)
         .add_service(reports)
         .add_service(relay)
-        .serve_with_incoming_shutdown(incoming, async move {
-            let _ = stage.wait_for(|stage| *stage != Stage::Running).await;
-        })
+        .serve_with_incoming_shutdown(
+            incoming.map(|stream| stream.map(|stream| Prompt::new(stream, PREFACE_TIMEOUT))),
+            async move {
+                let _ = stage.wait_for(|stage| *stage != Stage::Running).await;
+            },
+        )
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "the relay's server failed");
