@@ -112,7 +112,12 @@ pub(crate) fn parse(text: &str) -> Result<Type, Unfit> {
     };
     let (family, subtype) = essence.split_once('/').ok_or(Unfit::MalformedType)?;
     let visible = |byte: u8| (b' '..=b'~').contains(&byte);
-    if !is_token(family) || !is_token(subtype) || text.len() > MOST_MIME_CHARS || !parameters.bytes().all(visible) {
+    // As it is told to others: with a space before its parameters, even if there was none.
+    let length = match parameters {
+        "" => essence.len(),
+        parameters => essence.len() + "; ".len() + parameters.len(),
+    };
+    if !is_token(family) || !is_token(subtype) || length > MOST_MIME_CHARS || !parameters.bytes().all(visible) {
         return Err(Unfit::MalformedType);
     }
     let known = TYPES
@@ -295,6 +300,12 @@ mod tests {
             assert_eq!(parse(text), Err(unfit), "{text}");
         }
         assert_eq!(parse(&format!("text/plain; a={}", "b".repeat(300))), Err(Unfit::MalformedType));
+        // What is taken is taken again under the name it is told by.
+        for count in [240, 241, 242, 243] {
+            let taken = parse(&format!("text/plain;a={}", "b".repeat(count)));
+            assert_eq!(taken.is_ok(), count < 242);
+            assert!(taken.is_err() || taken.as_ref().is_ok_and(|taken| parse(&taken.name).as_ref() == Ok(taken)));
+        }
     }
 
     #[test]
