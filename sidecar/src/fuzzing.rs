@@ -7,12 +7,14 @@
 //! May touch: its own values. Must not: do IO, or be used for anything else.
 
 mod content;
+mod envelope;
 mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use self::{
     content::{payload, stream},
+    envelope::envelope,
     webhook::webhook,
 };
 pub use crate::api::fuzzing::{arguments, fields, message, multipart, path, range};

@@ -9,8 +9,9 @@ use waxseal_sidecar::fuzzing;
 type Entry = fn(&[u8]) -> bool;
 
 /// Every entry, under the name of its target and its folder of samples.
-const ENTRIES: [(&str, Entry); 11] = [
+const ENTRIES: [(&str, Entry); 12] = [
     ("arguments", fuzzing::arguments),
+    ("envelope", fuzzing::envelope),
     ("fields", fuzzing::fields),
     ("media", fuzzing::media),
     ("message", fuzzing::message),
