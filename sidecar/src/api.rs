@@ -22,6 +22,7 @@ mod recipient;
 mod route;
 mod send;
 mod server;
+mod shape;
 
 pub mod admin;
 pub mod openapi;
@@ -37,7 +38,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Incoming};
 
@@ -47,7 +48,7 @@ use self::{
     error::GraphError,
     graph::{Call, Target},
     route::Route,
-    send::{Command, Edge},
+    send::Command,
 };
 use crate::{
     limits::{
@@ -138,15 +139,10 @@ impl<E: Engine> Api<E> {
     /// A port that serves no number yet.
     #[must_use]
     pub fn new(source_url: &str, limits: Limits) -> Self {
-        let source = serde_json::json!({
-            "source": source_url,
-            "license": "AGPL-3.0-only",
-            "version": env!("CARGO_PKG_VERSION"),
-        });
         Self {
             numbers: HashMap::new(),
             everyone: Everyone::default(),
-            source: source.to_string().into(),
+            source: graph::source(source_url).into(),
             limits,
             calls: Calls::default(),
             clock: Clock::system(),
@@ -189,8 +185,8 @@ impl<E: Engine> Api<E> {
         body: B,
     ) -> Result<Response, GraphError> {
         match (route, &parts.method) {
-            (Route::Messages(id), &Method::POST) => self.messages(parts, id, body, Edge::Messages).await,
-            (Route::MarketingMessages(id), &Method::POST) => self.messages(parts, id, body, Edge::MarketingMessages).await,
+            (Route::Messages(id), &Method::POST) => self.messages(parts, id, body, send::message).await,
+            (Route::MarketingMessages(id), &Method::POST) => self.messages(parts, id, body, send::marketing_message).await,
             (Route::Node(id), &(Method::GET | Method::HEAD)) if self.numbers.contains_key(id) => {
                 let engine = self.authorize(parts, id)?;
                 let usage = self.count(engine.number().map(Target::Phone).as_ref(), None)?;
@@ -345,21 +341,21 @@ impl<E: Engine> Api<E> {
         parts: &http::request::Parts,
         id: &str,
         body: B,
-        edge: Edge,
+        parse: fn(&HeaderMap, &[u8]) -> Result<Command, GraphError>,
     ) -> Result<Response, GraphError> {
         let engine = self.authorize(parts, id)?;
         let body = body::read(body, self.limits.body_bytes, self.limits.body).await?;
-        match send::parse(&parts.headers, &body, edge)? {
+        match parse(&parts.headers, &body)? {
             Command::Send { message, input } => {
                 if let Some(code) = engine.number().and_then(|number| number.surface().faults.as_ref()?.of_send()) {
                     return Err(GraphError::on_purpose(code));
                 }
                 // The request's bytes are not kept while the message becomes durable.
                 drop(body);
-                let head = send::accepted_head(&input, &message.to);
+                let contact = send::contact(&input, &message.to);
                 let accepted = engine.send(*message).await?;
                 self.counters.accepted.fetch_add(1, Relaxed);
-                let mut response = json(StatusCode::OK, send::accepted(head, &accepted));
+                let mut response = json(StatusCode::OK, send::accepted(contact, &accepted));
                 limits::of_message(response.headers_mut(), &accepted.quota);
                 Ok(response)
             }

@@ -11,6 +11,9 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, SizeHint};
+use serde::Serialize;
+
+use super::shape::Success;
 
 /// An answer.
 pub type Response = http::Response<Body>;
@@ -78,11 +81,12 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
 }
 
 /// 200 with this value.
-pub(super) fn ok(value: &serde_json::Value) -> Response {
-    json(StatusCode::OK, value.to_string())
+pub(super) fn ok<T: Serialize>(value: &T) -> Response {
+    // What is answered has names for keys and no numbers but finite ones: it always serializes.
+    json(StatusCode::OK, serde_json::to_vec(value).unwrap_or_default())
 }
 
 /// What Graph answers to a change: `{"success":true}`.
 pub(super) fn success() -> Response {
-    json(StatusCode::OK, Bytes::from_static(br#"{"success":true}"#))
+    ok(&Success::default())
 }

@@ -9,8 +9,9 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderValue, StatusCode, header};
 use rand::RngCore;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::Response;
+use super::{Response, shape::Product};
 use crate::{
     book,
     flow::{self, Unsendable},
@@ -417,29 +418,40 @@ const fn template_title(code: u32) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// A refusal.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct Body<'a> {
+    #[schema(inline)]
     error: Inner<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Inner<'a> {
+    /// The title that goes with the code.
     message: &'a str,
     r#type: &'a str,
+    /// What to decide by.
+    #[schema(examples(100, 131_008))]
     code: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_subcode: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
     error_data: Option<ErrorData<'a>>,
+    /// Whether the same may succeed later.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
     is_transient: bool,
+    /// Also stands in the log.
     fbtrace_id: &'a str,
 }
 
-#[derive(Serialize)]
-struct ErrorData<'a> {
-    messaging_product: &'static str,
-    details: &'a str,
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErrorData<'a> {
+    pub(super) messaging_product: Product,
+    /// The member, and the rule that it breaks.
+    pub(super) details: &'a str,
 }
 
 impl GraphError {
@@ -451,7 +463,7 @@ impl GraphError {
                 code: self.code,
                 error_subcode: self.subcode,
                 error_data: self.details.as_deref().map(|details| ErrorData {
-                    messaging_product: "whatsapp",
+                    messaging_product: Product::Whatsapp,
                     details,
                 }),
                 is_transient: self.transient,

@@ -25,12 +25,33 @@ mod subscriptions;
 mod templates;
 mod unserved;
 
+pub(super) use self::app::source;
 pub(super) use self::call::{BrokenOff, Call, Unread};
 
 use http::Method;
+use utoipa::{OpenApi as _, openapi::OpenApi};
 
 use super::{GraphError, answer::Response};
 use crate::number::Number;
+
+/// What the areas serve, in the order in which a reader is shown it.
+pub(super) fn described() -> [OpenApi; 13] {
+    [
+        media::Described::openapi(),
+        templates::Described::openapi(),
+        history::Described::openapi(),
+        phone::Described::openapi(),
+        registration::Described::openapi(),
+        settings::Described::openapi(),
+        profile::Described::openapi(),
+        qr::Described::openapi(),
+        block::Described::openapi(),
+        automation::Described::openapi(),
+        subscriptions::Described::openapi(),
+        account::Described::openapi(),
+        app::Described::openapi(),
+    ]
+}
 
 /// What an area has to say: an answer, an error, or `None` when it serves no such operation.
 type Answer = Result<Option<Response>, GraphError>;
@@ -91,11 +112,7 @@ pub(super) fn unknown(rest: &[&str]) -> GraphError {
 async fn phone_edge(number: &Number, call: &mut Call<'_>) -> Answer {
     match call.edge() {
         None => match *call.method {
-            // `webhook_configuration` is a member of the node like others.
-            Method::POST => match subscriptions::phone(number, call).await? {
-                Some(response) => Ok(Some(response)),
-                None => registration::node(number, call).await,
-            },
+            Method::POST => phone::update(number, call).await,
             _ => phone::node(number, call).await,
         },
         Some("media") => media::phone(number, call).await,

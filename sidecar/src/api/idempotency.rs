@@ -13,7 +13,7 @@ use crate::message::{Addressee, IdempotencyKey, Outbound, OutboundBody};
 /// The header's name.
 pub(super) const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
-const MAX_BYTES: usize = 255;
+pub(super) const MAX_BYTES: usize = 255;
 
 /// The key of the request, if it has one. `said` is the member that is named like the message's type, where it has a tree of its own.
 ///

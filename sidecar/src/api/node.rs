@@ -2,20 +2,23 @@
 //!
 //! Purpose: every field the Cloud API knows. One that this system has nothing for is left out, as Graph does; one that nobody knows is an error.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{ToSchema, openapi::Object};
 
 use super::{
     GraphError,
     graph::{
-        automation, fields,
-        fields::{Field, Member},
+        automation::{self, Automation},
+        fields::Asked,
         phone,
     },
+    shape::one_of,
 };
 use crate::{
     limits::standing::Tier,
     message::{NumberFacts, country},
-    number::Number,
+    number::{Number, WebhookConfiguration},
 };
 
 /// What a request without `fields` gets, beside `id`.
@@ -28,16 +31,6 @@ const DEFAULT: [&str; 8] = [
     "throughput",
     "webhook_configuration",
     "last_onboarded_time",
-];
-
-/// Fields of the Cloud API for which there is no value here.
-const WITHOUT_VALUE: [&str; 6] = [
-    "certificate",
-    "eligibility_for_api_business_global_search",
-    "new_certificate",
-    "new_display_name",
-    "new_name_status",
-    "owner_business_info",
 ];
 
 /// The members that `fields` (the decoded value of the query parameter) asks for. Without the number itself only what its facts tell.
@@ -55,57 +48,123 @@ pub(super) fn read(facts: &NumberFacts, number: Option<&Number>, fields: Option<
 /// # Errors
 /// As [`read`].
 pub(super) fn value(facts: &NumberFacts, number: Option<&Number>, fields: Option<&str>) -> Result<Value, GraphError> {
-    let id = Some(facts.phone_number_id.as_str());
-    fields::node(fields, &DEFAULT, "WhatsAppBusinessPhoneNumber", id, |field| {
-        member(facts, number, field)
-    })
+    let asked = Asked::of(fields, &DEFAULT)?;
+    asked.choose(&node(facts, number, &asked), "WhatsAppBusinessPhoneNumber")
 }
 
-fn member(facts: &NumberFacts, number: Option<&Number>, field: &Field<'_>) -> Member {
+/// The phone number. Members that are never there are fields of the Cloud API for which there is no value here.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PhoneNumber {
+    id: String,
+    account_mode: Option<&'static str>,
+    certificate: Option<&'static str>,
+    code_verification_status: Option<&'static str>,
+    conversational_automation: Option<Automation>,
+    country_code: Option<&'static str>,
+    country_dial_code: Option<String>,
+    display_phone_number: Option<String>,
+    eligibility_for_api_business_global_search: Option<&'static str>,
+    health_status: Option<Health>,
+    /// As `platform_type`.
+    host_platform: Option<&'static str>,
+    is_official_business_account: Option<bool>,
+    is_on_biz_app: Option<bool>,
+    is_pin_enabled: Option<bool>,
+    is_preverified_number: Option<bool>,
+    last_onboarded_time: Option<String>,
+    messaging_limit_tier: Option<&'static str>,
+    name_status: Option<&'static str>,
+    new_certificate: Option<&'static str>,
+    new_display_name: Option<&'static str>,
+    new_name_status: Option<&'static str>,
+    owner_business_info: Option<&'static str>,
+    /// `CLOUD_API` while the number is registered.
+    platform_type: Option<&'static str>,
+    #[schema(schema_with = quality)]
+    quality_rating: Option<&'static str>,
+    #[schema(inline)]
+    quality_score: Option<Score>,
+    /// Whether the business wants to be found: `VISIBLE` or `NON_VISIBLE`.
+    search_visibility: Option<String>,
+    /// `CONNECTED` or `DISCONNECTED`.
+    status: Option<&'static str>,
+    #[schema(inline)]
+    throughput: Option<Throughput>,
+    unified_cert_status: Option<&'static str>,
+    username: Option<String>,
+    verified_name: Option<String>,
+    webhook_configuration: Option<WebhookConfiguration>,
+    whatsapp_business_manager_messaging_limit: Option<&'static str>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Score {
+    #[schema(schema_with = quality)]
+    score: &'static str,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Throughput {
+    /// `STANDARD` or `HIGH`.
+    level: &'static str,
+}
+
+fn quality() -> Object {
+    one_of(&["GREEN", "YELLOW", "RED", "UNKNOWN", "NA"])
+}
+
+fn node(facts: &NumberFacts, number: Option<&Number>, asked: &Asked<'_>) -> PhoneNumber {
     let digits = facts.phone_number.trim_start_matches('+');
     let is_registered = number.is_none_or(|number| !number.is_deregistered());
     let quality = number.map_or("UNKNOWN", Number::quality_rating);
-    Member::Is(match field.name {
-        "id" => json!(facts.phone_number_id),
-        "account_mode" => json!("LIVE"),
-        "code_verification_status" => json!("VERIFIED"),
-        "conversational_automation" => return number.map(automation::conversation).into(),
-        "country_code" => return country::of(digits).map(Value::from).into(),
-        "country_dial_code" => return country::calling_code(digits).map(Value::from).into(),
-        "display_phone_number" => json!(facts.phone_number),
-        "health_status" => health(facts, number),
-        "is_official_business_account" | "is_on_biz_app" | "is_preverified_number" => json!(false),
-        "is_pin_enabled" => json!(facts.pin_enabled),
-        "last_onboarded_time" => return number.and_then(Number::onboarded_s).map(iso).into(),
-        "messaging_limit_tier" | "whatsapp_business_manager_messaging_limit" => {
-            json!(
-                number
-                    .and_then(Number::quality)
-                    .map_or(Tier::Unlimited, |standing| standing.tier)
-                    .as_str()
-            )
-        }
-        "name_status" | "unified_cert_status" => json!("APPROVED"),
-        "host_platform" | "platform_type" => json!(if is_registered { "CLOUD_API" } else { "NOT_APPLICABLE" }),
-        "quality_rating" => json!(quality),
-        "quality_score" => json!({"score": quality}),
-        "search_visibility" => return number.map(|number| phone::search_visibility(number).into()).into(),
-        "status" => json!(if facts.connected { "CONNECTED" } else { "DISCONNECTED" }),
-        "throughput" => json!({"level": throughput(number)}),
-        "username" => return number.and_then(automation::username).map(Value::from).into(),
-        "verified_name" => json!(facts.display_name),
-        "webhook_configuration" => match number {
-            Some(number) => json!(number.webhook_configuration()),
-            None => json!(
-                facts
-                    .webhook_url
-                    .as_ref()
-                    .map_or_else(Map::new, |url| Map::from_iter([("application".to_owned(), json!(url))]))
-            ),
-        },
-        name if WITHOUT_VALUE.contains(&name) => return Member::Nothing,
-        _ => return Member::Unknown,
-    })
+    let tier = number
+        .and_then(Number::quality)
+        .map_or(Tier::Unlimited, |standing| standing.tier)
+        .as_str();
+    let platform = if is_registered { "CLOUD_API" } else { "NOT_APPLICABLE" };
+    // What is kept is read where it is asked for.
+    let kept = |name| number.filter(|_| asked.has(name));
+    PhoneNumber {
+        id: facts.phone_number_id.clone(),
+        account_mode: Some("LIVE"),
+        certificate: None,
+        code_verification_status: Some("VERIFIED"),
+        conversational_automation: kept("conversational_automation").map(automation::conversation),
+        country_code: country::of(digits),
+        country_dial_code: country::calling_code(digits).map(str::to_owned),
+        display_phone_number: Some(facts.phone_number.clone()),
+        eligibility_for_api_business_global_search: None,
+        health_status: asked.has("health_status").then(|| health(facts, number)),
+        host_platform: Some(platform),
+        is_official_business_account: Some(false),
+        is_on_biz_app: Some(false),
+        is_pin_enabled: Some(facts.pin_enabled),
+        is_preverified_number: Some(false),
+        last_onboarded_time: kept("last_onboarded_time").and_then(Number::onboarded_s).map(iso),
+        messaging_limit_tier: Some(tier),
+        name_status: Some("APPROVED"),
+        new_certificate: None,
+        new_display_name: None,
+        new_name_status: None,
+        owner_business_info: None,
+        platform_type: Some(platform),
+        quality_rating: Some(quality),
+        quality_score: Some(Score { score: quality }),
+        search_visibility: kept("search_visibility").map(phone::search_visibility),
+        status: Some(if facts.connected { "CONNECTED" } else { "DISCONNECTED" }),
+        throughput: Some(Throughput { level: throughput(number) }),
+        username: kept("username").and_then(automation::username),
+        verified_name: Some(facts.display_name.clone()),
+        webhook_configuration: Some(match number {
+            Some(number) => number.webhook_configuration(),
+            None => WebhookConfiguration {
+                application: facts.webhook_url.clone(),
+                ..WebhookConfiguration::default()
+            },
+        }),
+        unified_cert_status: Some("APPROVED"),
+        whatsapp_business_manager_messaging_limit: Some(tier),
+    }
 }
 
 fn throughput(number: Option<&Number>) -> &'static str {
@@ -116,21 +175,12 @@ fn throughput(number: Option<&Number>) -> &'static str {
 }
 
 /// How able the parts are to send, the worst first in the order of this type.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
 enum Able {
     Blocked,
     Limited,
     Available,
-}
-
-impl Able {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Blocked => "BLOCKED",
-            Self::Limited => "LIMITED",
-            Self::Available => "AVAILABLE",
-        }
-    }
 }
 
 /// What keeps a part from being available.
@@ -141,36 +191,68 @@ struct Trouble {
     solution: &'static str,
 }
 
-/// The number, its account, its business and its app, and the worst of them.
-pub(in crate::api) fn health(facts: &NumberFacts, number: Option<&Number>) -> Value {
-    let parts = [
-        entity("PHONE_NUMBER", &facts.phone_number_id, phone_trouble(facts, number)),
-        entity("WABA", &facts.waba_id, None),
-        entity("BUSINESS", &facts.waba_id, None),
-        entity("APP", &facts.app_id, app_trouble(number)),
-    ];
-    let worst = parts.iter().map(|(able, _)| *able).min().unwrap_or(Able::Available);
-    json!({
-        "can_send_message": worst.word(),
-        "entities": parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>(),
-    })
+/// Whether messages can be sent: the worst of the parts that have a hand in it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    can_send_message: Able,
+    #[schema(inline)]
+    entities: Vec<Part>,
 }
 
-fn entity(kind: &str, id: &str, trouble: Option<Trouble>) -> (Able, Value) {
-    let able = trouble.as_ref().map_or(Able::Available, |trouble| trouble.able);
-    let mut part = json!({"entity_type": kind, "id": id, "can_send_message": able.word()});
+#[derive(Serialize, ToSchema)]
+struct Part {
+    /// `PHONE_NUMBER`, `WABA`, `BUSINESS` or `APP`.
+    entity_type: &'static str,
+    id: String,
+    can_send_message: Able,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
+    errors: Option<[Obstacle; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    additional_info: Option<[&'static str; 2]>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Obstacle {
+    error_code: u32,
+    error_description: &'static str,
+    possible_solution: &'static str,
+}
+
+/// The number, its account, its business and its app, and the worst of them.
+pub(super) fn health(facts: &NumberFacts, number: Option<&Number>) -> Health {
+    let entities = vec![
+        part("PHONE_NUMBER", &facts.phone_number_id, phone_trouble(facts, number)),
+        part("WABA", &facts.waba_id, None),
+        part("BUSINESS", &facts.waba_id, None),
+        part("APP", &facts.app_id, app_trouble(number)),
+    ];
+    Health {
+        can_send_message: entities.iter().map(|part| part.can_send_message).min().unwrap_or(Able::Available),
+        entities,
+    }
+}
+
+fn part(entity_type: &'static str, id: &str, trouble: Option<Trouble>) -> Part {
+    let mut part = Part {
+        entity_type,
+        id: id.to_owned(),
+        can_send_message: trouble.as_ref().map_or(Able::Available, |trouble| trouble.able),
+        errors: None,
+        additional_info: None,
+    };
     match trouble {
         Some(trouble) if trouble.able == Able::Blocked => {
-            part["errors"] = json!([{
-                "error_code": trouble.code,
-                "error_description": trouble.description,
-                "possible_solution": trouble.solution,
+            part.errors = Some([Obstacle {
+                error_code: trouble.code,
+                error_description: trouble.description,
+                possible_solution: trouble.solution,
             }]);
         }
-        Some(trouble) => part["additional_info"] = json!([trouble.description, trouble.solution]),
+        Some(trouble) => part.additional_info = Some([trouble.description, trouble.solution]),
         None => {}
     }
-    (able, part)
+    part
 }
 
 fn phone_trouble(facts: &NumberFacts, number: Option<&Number>) -> Option<Trouble> {
@@ -226,7 +308,7 @@ fn app_trouble(number: Option<&Number>) -> Option<Trouble> {
 }
 
 /// Seconds since 1970 as Graph writes times.
-pub(in crate::api) fn iso(seconds: u64) -> Value {
+pub(in crate::api) fn iso(seconds: u64) -> String {
     let days = i64::try_from(seconds / 86_400).unwrap_or(0);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     // Howard Hinnant's days-to-civil, for days that are not negative.
@@ -238,11 +320,13 @@ pub(in crate::api) fn iso(seconds: u64) -> Value {
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Value::from(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}+0000"))
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}+0000")
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn facts() -> NumberFacts {
@@ -300,7 +384,7 @@ mod tests {
     fn the_worst_part_says_how_the_whole_is() {
         let mut facts = facts();
         facts.connected = false;
-        let health = health(&facts, None);
+        let health = json!(health(&facts, None));
         assert_eq!(health["can_send_message"], "LIMITED");
         assert_eq!(health["entities"][0]["can_send_message"], "LIMITED");
         assert_eq!(health["entities"][1]["can_send_message"], "AVAILABLE");

@@ -3,11 +3,14 @@
 //! Purpose: turns a request's JSON into a [`Command`] or into the error that says which member is wrong and why; writes the answers. Pure:
 //! bytes in, values out. Errors never repeat what a member said.
 
+mod answer;
 mod contacts;
+mod edges;
 mod emoji;
 mod interactive;
 mod media;
 mod node;
+mod shape;
 mod template;
 
 use std::borrow::Cow;
@@ -25,7 +28,12 @@ use super::{
 };
 use crate::{
     id::Wamid,
-    message::{Accepted, Addressee, Outbound, OutboundBody},
+    message::{Addressee, Outbound, OutboundBody},
+};
+
+pub(super) use self::{
+    answer::{accepted, contact},
+    edges::{Described, marketing_message, message},
 };
 
 /// The longest text, in characters.
@@ -348,33 +356,6 @@ fn bounded<'a>(value: Option<Cow<'a, str>>, chars: usize, name: &'static str) ->
         }
         value => Ok(value),
     }
-}
-
-/// The head of the answer to a send, to be finished by [`accepted`]; written before the message is given away.
-pub(super) fn accepted_head(input: &str, to: &Addressee) -> String {
-    let mut body = String::with_capacity(256);
-    // What `recipient` let through needs no escapes.
-    body.push_str(r#"{"messaging_product":"whatsapp","contacts":[{"input":""#);
-    body.extend(input.chars().filter(|char| char.is_ascii_graphic() || *char == ' '));
-    let (member, id) = match to {
-        Addressee::Number(number) => (r#"","wa_id":""#, number.wa_id()),
-        Addressee::UserId(user_id) => (r#"","user_id":""#, user_id.as_str()),
-    };
-    body.push_str(member);
-    body.push_str(id);
-    body.push_str(r#""}],"messages":[{"id":""#);
-    body
-}
-
-/// The answer to a send.
-pub(super) fn accepted(mut head: String, accepted: &Accepted) -> Vec<u8> {
-    head.push_str(accepted.wamid.as_str());
-    if let Some(status) = accepted.message_status {
-        head.push_str(r#"","message_status":""#);
-        head.push_str(status.as_str());
-    }
-    head.push_str(r#""}]}"#);
-    head.into_bytes()
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub struct Told {
 }
 
 /// The member `webhook_configuration` of the number's node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct WebhookConfiguration {
     /// What is set for the number alone: by the API, or declared.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -20,7 +20,9 @@ mod examples;
 const HEADER_CHARS: usize = 60;
 const BODY_CHARS: usize = 1024;
 const FOOTER_CHARS: usize = 60;
-const NAME_CHARS: usize = 512;
+/// The longest that a message may wait for its consumer, if its template says so.
+pub(crate) const MOST_TTL_SECONDS: i64 = 2_592_000;
+pub(crate) const NAME_CHARS: usize = 512;
 /// What one template may take in the store.
 const COMPONENTS_BYTES: usize = 12 * 1024;
 const EXPIRATION_MINUTES: std::ops::RangeInclusive<i64> = 1..=90;
@@ -81,7 +83,7 @@ pub fn time_to_live(category: Category, seconds: i64) -> Result<(), Fault> {
     let (low, high) = match category {
         Category::Authentication => (30, 900),
         Category::Utility => (30, 43_200),
-        Category::Marketing => (43_200, 2_592_000),
+        Category::Marketing => (43_200, MOST_TTL_SECONDS),
     };
     if seconds != -1 && !(low..=high).contains(&seconds) {
         return fault(format!(

@@ -9,8 +9,9 @@ use waxseal_content::MediaKind;
 use super::pattern::Pattern;
 
 /// What a template is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = TemplateCategory)]
 pub enum Category {
     /// One-time codes.
     Authentication,
@@ -21,8 +22,9 @@ pub enum Category {
 }
 
 /// Whether a template may be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = TemplateStatus)]
 pub enum Status {
     /// It may.
     Approved,
@@ -39,7 +41,7 @@ pub enum Status {
 }
 
 /// How variables are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ParameterFormat {
     /// `{{1}}`.

@@ -86,7 +86,7 @@ impl Operation {
         let query: Vec<String> = self
             .needed
             .iter()
-            .map(|(name, schema)| format!("{name}={}", schema["const"].as_str().unwrap_or("x")))
+            .map(|(name, schema)| format!("{name}={}", schema["enum"][0].as_str().unwrap_or("x")))
             .collect();
         if query.is_empty() {
             target

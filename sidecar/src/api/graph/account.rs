@@ -3,17 +3,23 @@
 //! An account has no process of its own: what it is comes from its numbers, those that the token admits to.
 
 use http::Method;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::{OpenApi, ToSchema};
 
 use super::{
     super::{
         GraphError,
         answer::{Response, ok},
-        node,
+        node::{self, Health, PhoneNumber},
+        shape::{Anything, Fields, Id},
     },
     Answer, Call,
-    fields::{self, Field, Member},
-    paging, phone, unserved,
+    fields::Asked,
+    paging::{self, Page, Pages},
+    phone,
+    subscriptions::{SubscribedApp, subscribed_apps},
+    unserved,
 };
 use crate::{
     message::{NumberFacts, country},
@@ -22,20 +28,60 @@ use crate::{
 
 const DEFAULT: [&str; 3] = ["name", "timezone_id", "message_template_namespace"];
 
-/// Fields of the Cloud API for which there is no value here.
-const WITHOUT_VALUE: [&str; 11] = [
-    "auth_international_rate_eligibility",
-    "creation_time",
-    "currency",
-    "is_enabled_for_insights",
-    "linked_commerce_account",
-    "marketing_messages_lite_api_status",
-    "marketing_messages_onboarding_status",
-    "on_behalf_of_business_info",
-    "primary_business_location",
-    "primary_funding_id",
-    "purchase_order_number",
-];
+/// The account. Members that are never there are fields of the Cloud API for which there is no value here.
+#[derive(Serialize, ToSchema)]
+struct Account {
+    id: String,
+    name: Option<String>,
+    timezone_id: Option<&'static str>,
+    message_template_namespace: Option<String>,
+    account_review_status: Option<&'static str>,
+    business_verification_status: Option<&'static str>,
+    country: Option<&'static str>,
+    disable_marketing_messages_on_cloud_api: Option<bool>,
+    health_status: Option<Health>,
+    owner_business_info: Option<Business>,
+    ownership_type: Option<&'static str>,
+    #[schema(value_type = Option<Page<PhoneNumber>>)]
+    phone_numbers: Option<Page<Value>>,
+    status: Option<&'static str>,
+    subscribed_apps: Option<Page<SubscribedApp>>,
+    auth_international_rate_eligibility: Option<&'static str>,
+    creation_time: Option<u64>,
+    currency: Option<&'static str>,
+    is_enabled_for_insights: Option<bool>,
+    linked_commerce_account: Option<&'static str>,
+    marketing_messages_lite_api_status: Option<&'static str>,
+    marketing_messages_onboarding_status: Option<&'static str>,
+    #[schema(inline)]
+    on_behalf_of_business_info: Option<Business>,
+    primary_business_location: Option<&'static str>,
+    primary_funding_id: Option<&'static str>,
+    purchase_order_number: Option<&'static str>,
+}
+
+/// Who the account belongs to.
+#[derive(Serialize, ToSchema)]
+struct Business {
+    id: String,
+    name: String,
+}
+
+/// A number that somebody would like to have.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct NewPhoneNumber {
+    cc: Option<String>,
+    phone_number: Option<String>,
+    verified_name: Option<String>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(read, change, list, create, activities),
+    tags((name = "Account", description = "The account, its numbers, its app."))
+)]
+pub(super) struct Described;
 
 /// `/{account}/…`, every edge that is no other area's.
 pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer {
@@ -44,60 +90,133 @@ pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer 
     let Some(first) = numbers.first() else { return Ok(None) };
     let is_read = matches!(*call.method, Method::GET | Method::HEAD);
     match (call.edge(), call.rest()) {
-        (None, _) if is_read => node_of(first, &numbers, call).map(Some),
-        (None, _) if *call.method == Method::POST => {
-            // Nothing that can be set of an account does anything here; what is asked for is understood and passed over.
-            let said = call.arguments().await?;
-            match said.is_empty() {
-                true => Err(GraphError::missing("The request says nothing.")),
-                false => Ok(Some(phone::id(&first.facts().waba_id))),
-            }
-        }
+        (None, _) if is_read => read(first, &numbers, call).map(Some),
+        (None, _) if *call.method == Method::POST => change(first, call).await.map(Some),
         (Some("phone_numbers"), []) if is_read => list(&numbers, call).map(Some),
-        (Some("phone_numbers"), []) if *call.method == Method::POST => {
-            Err(phone::declared("a phone number is added by applying another one"))
-        }
-        (Some("activities"), []) if is_read => Ok(Some(ok(&json!({"data": []})))),
+        (Some("phone_numbers"), []) if *call.method == Method::POST => Err(create()),
+        (Some("activities"), []) if is_read => Ok(Some(activities())),
         (Some("phone_numbers" | "activities") | None, _) => Ok(None),
         (Some(edge), _) => Err(unserved::edge(edge)),
     }
 }
 
-fn node_of(first: &Number, numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
-    let facts = first.facts();
-    let id = Some(facts.waba_id.as_str());
-    let account = fields::node(call.query("fields"), &DEFAULT, "WhatsAppBusinessAccount", id, |field| {
-        member(&facts, first, numbers, field)
-    })?;
-    Ok(ok(&account))
+/// What the account is.
+#[utoipa::path(
+    get,
+    path = "/{account_id}",
+    operation_id = "getAccount",
+    params(Fields),
+    responses((status = 200, body = Account, examples(("account" = (value = json!({
+        "id": "102290129340398", "name": "Sample Business", "timezone_id": "1",
+        "message_template_namespace": "ba30dd89_2ebd_41e4_b805_f2c05ae04cc9",
+    }))))))
+)]
+fn read(first: &Number, numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
+    let asked = Asked::of(call.query("fields"), &DEFAULT)?;
+    Ok(ok(&asked.choose(&account_node(first, numbers, &asked), "WhatsAppBusinessAccount")?))
 }
 
-fn member(facts: &NumberFacts, first: &Number, numbers: &[&Number], field: &Field<'_>) -> Member {
-    let digits = facts.phone_number.trim_start_matches('+');
-    Member::Is(match field.name {
-        "id" => json!(facts.waba_id),
-        "account_review_status" => json!("APPROVED"),
-        "business_verification_status" => json!("verified"),
-        "country" => return country::of(digits).map(Value::from).into(),
-        "disable_marketing_messages_on_cloud_api" => json!(false),
-        "health_status" => node::health(facts, Some(first)),
-        "message_template_namespace" => json!(namespace(&facts.waba_id)),
-        "name" => json!(facts.display_name),
-        "owner_business_info" => json!({"id": facts.waba_id, "name": facts.display_name}),
-        "ownership_type" => json!("SELF"),
-        "phone_numbers" => {
-            let nodes: Vec<Value> = numbers
-                .iter()
-                .filter_map(|number| node::value(&number.facts(), Some(number), None).ok())
-                .collect();
-            json!({"data": nodes})
-        }
-        "status" => json!("ACTIVE"),
-        "subscribed_apps" => super::subscriptions::subscribed_apps(numbers),
-        "timezone_id" => json!("1"),
-        name if WITHOUT_VALUE.contains(&name) => return Member::Nothing,
-        _ => return Member::Unknown,
-    })
+fn account_node(first: &Number, numbers: &[&Number], asked: &Asked<'_>) -> Account {
+    let facts = first.facts();
+    let list = || {
+        let node = |number: &&Number| node::value(&number.facts(), Some(number), None).ok();
+        Page::all(numbers.iter().filter_map(node).collect())
+    };
+    Account {
+        name: Some(facts.display_name.clone()),
+        timezone_id: Some("1"),
+        message_template_namespace: Some(namespace(&facts.waba_id)),
+        account_review_status: Some("APPROVED"),
+        business_verification_status: Some("verified"),
+        country: country::of(facts.phone_number.trim_start_matches('+')),
+        disable_marketing_messages_on_cloud_api: Some(false),
+        health_status: asked.has("health_status").then(|| node::health(&facts, Some(first))),
+        owner_business_info: Some(Business {
+            id: facts.waba_id.clone(),
+            name: facts.display_name,
+        }),
+        ownership_type: Some("SELF"),
+        phone_numbers: asked.has("phone_numbers").then(list),
+        status: Some("ACTIVE"),
+        subscribed_apps: asked.has("subscribed_apps").then(|| subscribed_apps(numbers)),
+        id: facts.waba_id,
+        auth_international_rate_eligibility: None,
+        creation_time: None,
+        currency: None,
+        is_enabled_for_insights: None,
+        linked_commerce_account: None,
+        marketing_messages_lite_api_status: None,
+        marketing_messages_onboarding_status: None,
+        on_behalf_of_business_info: None,
+        primary_business_location: None,
+        primary_funding_id: None,
+        purchase_order_number: None,
+    }
+}
+
+/// Change the account.
+///
+/// Nothing that can be set of an account does anything here; what is asked for is understood and passed over.
+#[utoipa::path(
+    post,
+    path = "/{account_id}",
+    operation_id = "changeAccount",
+    request_body(content = inline(Anything), examples(("time zone" = (value = json!({"timezone_id": "1"}))))),
+    responses((status = 200, body = Id, examples(("account" = (value = json!({"id": "102290129340398"}))))))
+)]
+async fn change(first: &Number, call: &mut Call<'_>) -> Result<Response, GraphError> {
+    let said = call.arguments().await?;
+    match said.is_empty() {
+        true => Err(GraphError::missing("The request says nothing.")),
+        false => Ok(ok(&Id { id: first.facts().waba_id })),
+    }
+}
+
+/// The account's audit trail.
+///
+/// Nothing is kept of it here.
+#[utoipa::path(
+    get,
+    path = "/{account_id}/activities",
+    operation_id = "listActivities",
+    responses((status = 200, body = Page<Anything>, examples(("none" = (value = json!({"data": []}))))))
+)]
+fn activities() -> Response {
+    ok(&Page::<Value>::all(Vec::new()))
+}
+
+/// Numbers are declared, not created here.
+///
+/// Refused with a text that says where: a BusinessPhoneNumber resource, or the file of `waxseal up`.
+#[utoipa::path(
+    post,
+    path = "/{account_id}/phone_numbers",
+    operation_id = "createPhoneNumber",
+    request_body(content = NewPhoneNumber, examples(
+        ("number" = (value = json!({"cc": "1", "phone_number": "5550123", "verified_name": "Sample"})))
+    )),
+    responses((status = 200, body = Id, examples(("never" = (value = json!({"id": "106540352242922"}))))))
+)]
+fn create() -> GraphError {
+    phone::declared("a phone number is added by applying another one")
+}
+
+/// List the numbers that the token admits to.
+#[utoipa::path(
+    get,
+    path = "/{account_id}/phone_numbers",
+    operation_id = "listPhoneNumbers",
+    params(Fields, Pages),
+    responses((status = 200, body = Page<PhoneNumber>, examples(("numbers" = (value = json!({"data": [{"id": "106540352242922"}]}))))))
+)]
+fn list(numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
+    let base = call.base(numbers.first().and_then(|number| number.surface().api_url.as_deref()));
+    let (page, paging) = paging::page(call, &base, numbers.to_vec(), |number| number.id().to_owned())?;
+    let nodes: Result<Vec<Value>, GraphError> = page
+        .iter()
+        .map(|number| node::value(&number.facts(), Some(number), call.query("fields")))
+        .collect();
+    Ok(ok(&Page::part(nodes?, paging)))
 }
 
 /// The namespace of the account's templates: made of its id, in the form of a UUID with underscores.
@@ -116,16 +235,6 @@ pub(super) fn brief(facts: &NumberFacts) -> Value {
         "timezone_id": "1",
         "message_template_namespace": namespace(&facts.waba_id),
     })
-}
-
-fn list(numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
-    let base = call.base(numbers.first().and_then(|number| number.surface().api_url.as_deref()));
-    let (page, paging) = paging::page(call, &base, numbers.to_vec(), |number| number.id().to_owned())?;
-    let nodes: Result<Vec<Value>, GraphError> = page
-        .iter()
-        .map(|number| node::value(&number.facts(), Some(number), call.query("fields")))
-        .collect();
-    Ok(ok(&paging::answer(nodes?, paging)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 //! Purpose: the tolerances clients need (`null` is absent, `"true"` is true, unknown members are passed over) and the errors that name a member
 //! and its rule, never its value. Pure.
 
+use serde::de::{
+    DeserializeOwned,
+    value::{Error, StrDeserializer},
+};
 use serde_json::{Map, Value};
 
 use super::super::GraphError;
@@ -120,6 +124,16 @@ impl Arguments {
             _ => Ok(()),
         }
     }
+}
+
+/// The word of a closed list that a text is, in whatever case it is written.
+pub(in crate::api) fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
+    exact(&text.to_ascii_uppercase())
+}
+
+/// The word of a closed list that a text is.
+pub(in crate::api) fn exact<T: DeserializeOwned>(text: &str) -> Option<T> {
+    T::deserialize(StrDeserializer::<Error>::new(text)).ok()
 }
 
 #[cfg(test)]

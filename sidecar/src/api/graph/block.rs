@@ -1,28 +1,119 @@
 //! Blocked consumers.
 
 use http::{Method, StatusCode};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::{
+    OpenApi, PartialSchema as _, ToSchema,
+    openapi::{ArrayBuilder, schema::Schema},
+};
 
 use super::{
     super::{
         GraphError,
         answer::{Response, json as answer_json, ok},
+        error::ErrorData,
         recipient,
+        shape::Product,
     },
     Answer, Call,
     arguments::Arguments,
-    paging,
+    paging::{self, Page, Pages},
 };
 use crate::{
     message::{Addressee, Refusal},
     number::{
         Number,
-        blocks::{Blocked, Named, NotBlocked},
+        blocks::{Named, NotBlocked},
     },
 };
 
 /// Consumers that one request may name.
 const MAX_NAMED: usize = 1000;
+
+/// Somebody whose messages are not wanted.
+#[derive(Serialize, ToSchema)]
+struct BlockedUser {
+    messaging_product: Product,
+    /// The number, or else the `user_id`.
+    input: String,
+    /// Known for as long as the conversation is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wa_id: Option<String>,
+    user_id: String,
+}
+
+/// Whom to block, or not to block any more.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct BlockUsers {
+    messaging_product: Option<Product>,
+    #[schema(schema_with = some_users)]
+    block_users: Vec<User>,
+}
+
+/// A consumer, by number or by `user_id`; the number goes first.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct User {
+    user: Option<String>,
+    user_id: Option<String>,
+}
+
+fn some_users() -> Schema {
+    let users = ArrayBuilder::new().items(User::schema());
+    users.min_items(Some(1)).max_items(Some(MAX_NAMED)).into()
+}
+
+/// For whom it was done, and for whom not.
+#[derive(Serialize, ToSchema)]
+struct BlockedUsers {
+    messaging_product: Product,
+    #[schema(inline)]
+    block_users: Lists,
+}
+
+#[derive(Default, Serialize, ToSchema)]
+struct Lists {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
+    added_users: Option<Vec<Done>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(inline)]
+    removed_users: Option<Vec<Done>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(inline, required = false)]
+    failed_users: Vec<Failed>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Done {
+    /// As the request named them.
+    input: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wa_id: Option<String>,
+    user_id: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Failed {
+    /// As the request named them.
+    input: String,
+    #[schema(inline)]
+    errors: [Failure; 1],
+}
+
+#[derive(Serialize, ToSchema)]
+struct Failure {
+    code: u32,
+    message: String,
+    #[schema(inline)]
+    error_data: ErrorData<'static>,
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(list, block, unblock), tags((name = "Blocked users", description = "Consumers whose messages are not wanted.")))]
+pub(super) struct Described;
 
 /// `/{number}/block_users`.
 pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
@@ -30,11 +121,7 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
         return Ok(None);
     }
     match *call.method {
-        Method::GET | Method::HEAD => {
-            let base = call.base(number.surface().api_url.as_deref());
-            let (page, paging) = paging::page(call, &base, number.blocked(), |blocked| blocked.key.clone())?;
-            list(number, &page, paging).await.map(Some)
-        }
+        Method::GET | Method::HEAD => list(number, call).await.map(Some),
         Method::POST => {
             let said = call.arguments().await?;
             block(number, &wanted(&said)?).await.map(Some)
@@ -47,18 +134,30 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
     }
 }
 
-async fn list(number: &Number, page: &[Blocked], paging: Value) -> Result<Response, GraphError> {
-    let numbers = number.numbers_of(page).await?;
-    let rows = page.iter().zip(numbers).map(|(blocked, known)| {
-        let mut row = json!({"messaging_product": "whatsapp", "user_id": blocked.user_id, "input": blocked.user_id});
-        // A number is known for as long as the conversation is.
-        if let Some(known) = known {
-            row["wa_id"] = known.wa_id().into();
-            row["input"] = known.wa_id().into();
+/// List the blocked users.
+#[utoipa::path(
+    get,
+    path = "/{phone_number_id}/block_users",
+    operation_id = "listBlockedUsers",
+    params(Pages),
+    responses((status = 200, body = Page<BlockedUser>, examples(("users" = (value = json!({
+        "data": [{"messaging_product": "whatsapp", "input": "15550123", "wa_id": "15550123", "user_id": "US.1"}],
+    }))))))
+)]
+async fn list(number: &Number, call: &mut Call<'_>) -> Result<Response, GraphError> {
+    let base = call.base(number.surface().api_url.as_deref());
+    let (page, paging) = paging::page(call, &base, number.blocked(), |blocked| blocked.key.clone())?;
+    let numbers = number.numbers_of(&page).await?;
+    let rows = page.into_iter().zip(numbers).map(|(blocked, known)| {
+        let wa_id = known.map(|known| known.wa_id().to_owned());
+        BlockedUser {
+            messaging_product: Product::Whatsapp,
+            input: wa_id.clone().unwrap_or_else(|| blocked.user_id.clone()),
+            wa_id,
+            user_id: blocked.user_id,
         }
-        row
     });
-    Ok(ok(&paging::answer(rows.collect(), paging)))
+    Ok(ok(&Page::part(rows.collect(), paging)))
 }
 
 /// Whom an element of the request names.
@@ -98,8 +197,23 @@ fn one(element: Value) -> Result<Wanted, GraphError> {
     }
 }
 
+/// Block users.
+///
+/// Only who wrote within the last 24 hours. Where some could not be blocked, HTTP 400 with both lists and an error (139100).
+#[utoipa::path(
+    post,
+    path = "/{phone_number_id}/block_users",
+    operation_id = "blockUsers",
+    request_body(content = BlockUsers, examples(
+        ("block" = (value = json!({"messaging_product": "whatsapp", "block_users": [{"user": "15550123"}]})))
+    )),
+    responses((status = 200, body = BlockedUsers, examples(("blocked" = (value = json!({
+        "messaging_product": "whatsapp",
+        "block_users": {"added_users": [{"input": "15550123", "wa_id": "15550123", "user_id": "US.1"}]},
+    }))))))
+)]
 async fn block(number: &Number, wanted: &[Wanted]) -> Result<Response, GraphError> {
-    let (mut known, mut added, mut failed): (Vec<(Named, &str)>, Vec<Value>, Vec<Value>) = Default::default();
+    let (mut known, mut added, mut failed): (Vec<(Named, &str)>, Vec<Done>, Vec<Failed>) = Default::default();
     for wanted in wanted {
         match wanted {
             Wanted::Nobody(input) => failed.push(failure(input, &not_a_number())),
@@ -112,15 +226,36 @@ async fn block(number: &Number, wanted: &[Wanted]) -> Result<Response, GraphErro
     }
     let (named, inputs): (Vec<Named>, Vec<&str>) = known.into_iter().unzip();
     let outcomes = number.block(&named).await?;
-    for ((named, input), outcome) in named.iter().zip(inputs).zip(outcomes) {
+    for ((named, input), outcome) in named.into_iter().zip(inputs).zip(outcomes) {
         match outcome {
-            Ok(()) => added.push(done(input, named)),
+            Ok(()) => added.push(Done {
+                input: input.to_owned(),
+                wa_id: Some(named.number.wa_id().to_owned()),
+                user_id: named.user_id,
+            }),
             Err(not) => failed.push(failure(input, &reason(not))),
         }
     }
-    Ok(answer("added_users", added, failed))
+    Ok(answer(Lists {
+        added_users: Some(added),
+        failed_users: failed,
+        ..Lists::default()
+    }))
 }
 
+/// Unblock users.
+#[utoipa::path(
+    delete,
+    path = "/{phone_number_id}/block_users",
+    operation_id = "unblockUsers",
+    request_body(content = BlockUsers, examples(
+        ("unblock" = (value = json!({"messaging_product": "whatsapp", "block_users": [{"user": "15550123"}]})))
+    )),
+    responses((status = 200, body = BlockedUsers, examples(("unblocked" = (value = json!({
+        "messaging_product": "whatsapp",
+        "block_users": {"removed_users": [{"input": "15550123", "wa_id": "15550123", "user_id": "US.1"}]},
+    }))))))
+)]
 async fn unblock(number: &Number, wanted: &[Wanted]) -> Result<Response, GraphError> {
     let (mut removed, mut failed) = (Vec::new(), Vec::new());
     for wanted in wanted {
@@ -128,35 +263,46 @@ async fn unblock(number: &Number, wanted: &[Wanted]) -> Result<Response, GraphEr
             Wanted::Nobody(input) => failed.push(failure(input, &not_a_number())),
             Wanted::Who(Addressee::Number(consumer), input) => {
                 number.unblock(consumer).await?;
-                removed.push(json!({"input": input, "wa_id": consumer.wa_id(), "user_id": number.user_id_of(consumer)}));
+                removed.push(Done {
+                    input: input.clone(),
+                    wa_id: Some(consumer.wa_id().to_owned()),
+                    user_id: number.user_id_of(consumer),
+                });
             }
             Wanted::Who(Addressee::UserId(user_id), input) => {
                 number.unblock_user(user_id).await?;
-                removed.push(json!({"input": input, "user_id": user_id}));
+                removed.push(Done {
+                    input: input.clone(),
+                    wa_id: None,
+                    user_id: user_id.clone(),
+                });
             }
         }
     }
-    Ok(answer("removed_users", removed, failed))
-}
-
-fn done(input: &str, named: &Named) -> Value {
-    json!({"input": input, "wa_id": named.number.wa_id(), "user_id": named.user_id})
+    Ok(answer(Lists {
+        removed_users: Some(removed),
+        failed_users: failed,
+        ..Lists::default()
+    }))
 }
 
 /// Where somebody could not be blocked, both lists and an error come with HTTP 400.
-fn answer(name: &str, done: Vec<Value>, failed: Vec<Value>) -> Response {
-    let mut lists = Map::new();
-    lists.insert(name.to_owned(), Value::Array(done));
-    if failed.is_empty() {
-        return ok(&json!({"messaging_product": "whatsapp", "block_users": lists}));
+fn answer(lists: Lists) -> Response {
+    let has_failed = !lists.failed_users.is_empty();
+    let done = BlockedUsers {
+        messaging_product: Product::Whatsapp,
+        block_users: lists,
+    };
+    if !has_failed {
+        return ok(&done);
     }
-    lists.insert("failed_users".to_owned(), Value::Array(failed));
     let error = GraphError::coded(
         139_100,
         "(#139100) Failed to block/unblock some users",
         "block_users.failed_users says for whom it failed, and why; for the others it was done.",
     );
-    let body = json!({"messaging_product": "whatsapp", "block_users": lists, "error": error.into_object()});
+    let mut body = json!(done);
+    body["error"] = error.into_object();
     answer_json(StatusCode::BAD_REQUEST, body.to_string())
 }
 
@@ -187,10 +333,18 @@ const fn reason(not: NotBlocked) -> Reason {
     }
 }
 
-fn failure(input: &str, (code, message, details): &Reason) -> Value {
-    json!({"input": input, "errors": [{
-        "code": code, "message": format!("(#{code}) {message}"), "error_data": {"messaging_product": "whatsapp", "details": details},
-    }]})
+fn failure(input: &str, (code, message, details): &Reason) -> Failed {
+    Failed {
+        input: input.to_owned(),
+        errors: [Failure {
+            code: *code,
+            message: format!("(#{code}) {message}"),
+            error_data: ErrorData {
+                messaging_product: Product::Whatsapp,
+                details,
+            },
+        }],
+    }
 }
 
 #[cfg(test)]

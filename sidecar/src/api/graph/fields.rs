@@ -2,6 +2,7 @@
 //!
 //! Purpose: reads what clients write (`a,b{c,d{e}}`, `a.limit(5){b}`, `a.fields(b,c)`, `a.b`) and chooses members by it. Pure.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::super::GraphError;
@@ -35,12 +36,69 @@ pub(in crate::api) enum Member {
     /// Nothing at the moment: it is left out.
     Nothing,
     /// Such nodes never have it.
+    #[allow(dead_code, reason = "for nodes that are no types yet")]
     Unknown,
 }
 
 impl From<Option<Value>> for Member {
     fn from(value: Option<Value>) -> Self {
         value.map_or(Self::Nothing, Self::Is)
+    }
+}
+
+/// The members of a node that a request asks for.
+pub(in crate::api) struct Asked<'a>(Vec<Field<'a>>);
+
+impl<'a> Asked<'a> {
+    /// What `fields` says, or else the default ones.
+    ///
+    /// # Errors
+    /// 100 for what is no list of fields.
+    pub(in crate::api) fn of(fields: Option<&'a str>, default: &[&'a str]) -> Result<Self, GraphError> {
+        Ok(Self(match fields.map(str::trim).filter(|fields| !fields.is_empty()) {
+            Some(fields) => parse(fields)?,
+            None => default.iter().map(|name| plain(name)).collect(),
+        }))
+    }
+
+    /// Whether a member is asked for: some are not made for nothing.
+    pub(in crate::api) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|field| field.name == name)
+    }
+
+    /// What was said of a member, as `name.modifier(value)`.
+    pub(in crate::api) fn modifier(&self, name: &str, modifier: &str) -> Option<&str> {
+        self.0.iter().find(|field| field.name == name)?.modifier(modifier)
+    }
+
+    /// Those members of a node; `id` always when it has one. A member that is `null` is one that such nodes have and this one has not: it is
+    /// left out.
+    ///
+    /// # Errors
+    /// 100 for what no node of this `kind` has.
+    pub(in crate::api) fn choose<T: Serialize>(&self, node: &T, kind: &str) -> Result<Value, GraphError> {
+        let Ok(Value::Object(mut members)) = serde_json::to_value(node) else {
+            return Ok(Value::Object(Map::new()));
+        };
+        let mut chosen = Map::new();
+        for field in &self.0 {
+            match members.get(field.name) {
+                Some(Value::Null) => {}
+                Some(value) => {
+                    chosen.insert(field.name.to_owned(), choose(value.clone(), &field.members));
+                }
+                None if field.name == "id" => {}
+                None => {
+                    return Err(GraphError::invalid(format!(
+                        "fields names a field that does not exist on node type {kind}."
+                    )));
+                }
+            }
+        }
+        if let Some(id) = members.remove("id").filter(|id| !id.is_null()) {
+            chosen.insert("id".to_owned(), id);
+        }
+        Ok(Value::Object(chosen))
     }
 }
 
@@ -56,11 +114,7 @@ pub(in crate::api) fn node(
     member: impl Fn(&Field<'_>) -> Member,
 ) -> Result<Value, GraphError> {
     let mut node = Map::new();
-    let asked = match fields.map(str::trim).filter(|fields| !fields.is_empty()) {
-        Some(fields) => parse(fields)?,
-        None => default.iter().map(|name| plain(name)).collect(),
-    };
-    for field in &asked {
+    for field in &Asked::of(fields, default)?.0 {
         match member(field) {
             Member::Is(value) => {
                 node.insert(field.name.to_owned(), choose(value, &field.members));

@@ -2,30 +2,114 @@
 //!
 //! The history of a message has the message's own 16 bytes as its id, written as a decimal number; an event of it that and its step.
 
-use std::collections::HashSet;
+mod letters;
 
 use http::Method;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema, openapi::Object};
 use waxseal_content::MessageId;
 
 use super::{
-    super::{GraphError, answer::ok},
+    super::{
+        GraphError,
+        answer::{Response, ok},
+    },
     Answer, Call,
-    arguments::Arguments,
+    arguments::exact,
+    paging::{self, Page, Paging},
 };
 use crate::{
-    conversation::{
-        lane::Selection,
-        record::{Kind, Step},
-    },
+    conversation::record::Step,
     id::Wamid,
-    number::{Cursor, Happening, History, Letter, Number, Update},
+    number::{Happening, History as Happened, Number, Update},
 };
 
 const DEFAULT_LIMIT: usize = 25;
 const MAX_LIMIT: usize = 100;
-/// Ids in one request.
-const MAX_IDS: usize = 1000;
+
+/// What became of a message.
+#[derive(Serialize, ToSchema)]
+struct History {
+    id: String,
+    message_id: String,
+    events: Page<Event>,
+}
+
+/// Something that happened to a message, and whether the webhook knows.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryEvent)]
+struct Event {
+    id: String,
+    delivery_status: DeliveryStatus,
+    webhook_update_state: UpdateState,
+    #[schema(inline)]
+    application: Application,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurrence_timestamp: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_timestamp: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum DeliveryStatus {
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+    /// Meta's; nothing is deleted here.
+    Deleted,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum UpdateState {
+    Pending,
+    Retrying,
+    Delivered,
+    Failed,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Application {
+    id: String,
+}
+
+/// An event in a list of its own.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryEdge)]
+struct Edge {
+    cursor: String,
+    node: Event,
+}
+
+/// Which page. These lists go forward only.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described")]
+struct Forward {
+    #[param(schema_with = limit_schema)]
+    limit: Option<usize>,
+    /// From where to go on.
+    after: Option<String>,
+}
+
+fn limit_schema() -> Object {
+    paging::limit_of(DEFAULT_LIMIT, MAX_LIMIT)
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(list, read, events, letters::list, letters::discard, letters::replay),
+    tags((name = "History", description = "What became of each message, and events again."))
+)]
+pub(super) struct Described;
 
 /// `/{number}/message_history`, `webhook_dead_letters`, `webhook_replay`.
 pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
@@ -34,16 +118,14 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
     }
     match (call.edge(), call.method) {
         (Some("message_history"), &(Method::GET | Method::HEAD)) => list(number, call).await.map(Some),
-        (Some("webhook_dead_letters"), &(Method::GET | Method::HEAD)) => dead_letters(number, call).await.map(Some),
+        (Some("webhook_dead_letters"), &(Method::GET | Method::HEAD)) => letters::list(number, call).await.map(Some),
         (Some("webhook_dead_letters"), &Method::DELETE) => {
-            let selection = selection(&call.arguments().await?)?;
-            let dropped = number.drop_dead_letters(&selection).await?;
-            Ok(Some(ok(&json!({"success": true, "dropped": dropped}))))
+            let said = call.arguments().await?;
+            letters::discard(number, &said).await.map(Some)
         }
         (Some("webhook_replay"), &Method::POST) => {
-            let selection = selection(&call.arguments().await?)?;
-            let replayed = number.replay(&selection).await?;
-            Ok(Some(ok(&json!({"success": true, "replayed": replayed}))))
+            let said = call.arguments().await?;
+            letters::replay(number, &said).await.map(Some)
         }
         _ => Ok(None),
     }
@@ -60,27 +142,35 @@ pub(super) async fn object(id: &str, numbers: &[&Number], call: &mut Call<'_>) -
         return Ok(None);
     };
     for number in numbers {
-        if let Some(history) = number.histories(&[message]).await?.pop() {
+        if let Some(happened) = number.histories(&[message]).await?.pop() {
             return match edge {
-                None => Ok(Some(ok(&entry(number, &history)))),
-                Some(_) => events(number, &history, call).map(Some),
+                None => Ok(Some(read(number, &happened))),
+                Some(_) => events(number, &happened, call).map(Some),
             };
         }
     }
     Ok(None)
 }
 
-async fn list(number: &Number, call: &mut Call<'_>) -> Result<super::Response, GraphError> {
+/// What became of messages.
+#[utoipa::path(
+    get,
+    path = "/{phone_number_id}/message_history",
+    operation_id = "getHistory",
+    params(Forward, ("message_id" = Option<String>, Query, description = "Of this message only.")),
+    responses((status = 200, body = Page<History>, examples(("history" = (value = json!({"data": [{
+        "id": "1407680676729942", "message_id": "wamid.HBgLMTU1NTAxMjM", "events": {"data": [{
+            "id": "14076806767299422", "delivery_status": "DELIVERED", "webhook_update_state": "DELIVERED",
+            "application": {"id": "670843887433847"}, "timestamp": 1_700_000_000,
+        }]},
+    }]}))))))
+)]
+async fn list(number: &Number, call: &mut Call<'_>) -> Result<Response, GraphError> {
     let limit = limit(call)?;
     if let Some(wamid) = call.query("message_id").filter(|id| !id.is_empty()) {
         let wamid = Wamid::parse(wamid).map_err(|_| GraphError::value("message_id is no message id of this phone number."))?;
-        let entries: Vec<Value> = number
-            .history_of(&wamid)
-            .await?
-            .iter()
-            .map(|history| entry(number, history))
-            .collect();
-        return Ok(ok(&json!({ "data": entries })));
+        let histories = number.history_of(&wamid).await?;
+        return Ok(ok(&Page::all(histories.iter().map(|happened| entry(number, happened)).collect())));
     }
     let open = number.recent_messages().await?;
     let start = match call.query("after").filter(|after| !after.is_empty()) {
@@ -95,59 +185,80 @@ async fn list(number: &Number, call: &mut Call<'_>) -> Result<super::Response, G
     };
     let page = open.get(start..open.len().min(start + limit)).unwrap_or_default();
     let messages: Vec<MessageId> = page.iter().map(|(_, message)| *message).collect();
-    let entries: Vec<Value> = number
-        .histories(&messages)
-        .await?
-        .iter()
-        .map(|history| entry(number, history))
-        .collect();
+    let histories = number.histories(&messages).await?;
+    let entries = histories.iter().map(|happened| entry(number, happened)).collect();
     let cursor = |(due_ms, message): &(u64, MessageId)| format!("{due_ms}_{}", decimal(*message));
-    let mut answer = json!({ "data": entries });
-    if let (Some(first), Some(last)) = (page.first(), page.last()) {
-        answer["paging"] = json!({"cursors": {"before": cursor(first), "after": cursor(last)}});
-    }
-    Ok(ok(&answer))
+    Ok(ok(&Page::part(entries, Paging::between(page, cursor))))
 }
 
-fn entry(number: &Number, history: &History) -> Value {
-    let target = target(number);
-    let events: Vec<Value> = history
-        .happenings
-        .iter()
-        .map(|happening| {
-            let mut event = event(history, happening, &target);
-            event["timestamp"] = (happening.at_ms / 1000).into();
-            event
-        })
-        .collect();
-    json!({"id": decimal(history.message), "message_id": history.wamid.as_str(), "events": {"data": events}})
+/// What became of one message.
+#[utoipa::path(
+    get,
+    path = "/{history_id}",
+    operation_id = "getHistoryEntry",
+    responses((status = 200, body = History, examples(("entry" = (value = json!({
+        "id": "1407680676729942", "message_id": "wamid.HBgLMTU1NTAxMjM", "events": {"data": [{
+            "id": "14076806767299422", "delivery_status": "DELIVERED", "webhook_update_state": "DELIVERED",
+            "application": {"id": "670843887433847"}, "timestamp": 1_700_000_000,
+        }]},
+    }))))))
+)]
+fn read(number: &Number, happened: &Happened) -> Response {
+    ok(&entry(number, happened))
 }
 
-fn events(number: &Number, history: &History, call: &Call<'_>) -> Result<super::Response, GraphError> {
-    const STATUSES: [&str; 5] = ["SENT", "DELIVERED", "READ", "FAILED", "DELETED"];
-    let filter = call.query("status_filter").filter(|filter| !filter.is_empty());
-    if filter.is_some_and(|filter| !STATUSES.contains(&filter)) {
-        return Err(GraphError::invalid(
-            "status_filter must be SENT, DELIVERED, READ, FAILED or DELETED.",
-        ));
-    }
+fn entry(number: &Number, happened: &Happened) -> History {
     let target = target(number);
-    let edges: Vec<Value> = history
-        .happenings
-        .iter()
+    let events = happened.happenings.iter().map(|happening| Event {
+        timestamp: Some(happening.at_ms / 1000),
+        ..event(happened, happening, &target)
+    });
+    History {
+        id: decimal(happened.message),
+        message_id: happened.wamid.as_str().to_owned(),
+        events: Page::all(events.collect()),
+    }
+}
+
+/// The events of one message.
+#[utoipa::path(
+    get,
+    path = "/{history_id}/events",
+    operation_id = "getHistoryEvents",
+    params(("status_filter" = Option<DeliveryStatus>, Query, description = "Of this status only.")),
+    responses((status = 200, body = Page<Edge>, examples(("events" = (value = json!({"data": [{
+        "cursor": "14076806767299422", "node": {
+            "id": "14076806767299422", "delivery_status": "DELIVERED", "webhook_update_state": "DELIVERED",
+            "application": {"id": "670843887433847"}, "occurrence_timestamp": 1_700_000_000, "status_timestamp": 1_700_000_000,
+        },
+    }]}))))))
+)]
+fn events(number: &Number, happened: &Happened, call: &Call<'_>) -> Result<Response, GraphError> {
+    let filter = match call.query("status_filter").filter(|filter| !filter.is_empty()) {
+        None => None,
+        Some(status) => Some(
+            exact::<DeliveryStatus>(status)
+                .ok_or_else(|| GraphError::invalid("status_filter must be SENT, DELIVERED, READ, FAILED or DELETED."))?,
+        ),
+    };
+    let target = target(number);
+    let happenings = happened.happenings.iter();
+    let edges: Vec<Edge> = happenings
         .filter(|happening| filter.is_none_or(|filter| status(happening.step) == filter))
         .map(|happening| {
-            let mut node = event(history, happening, &target);
-            node["occurrence_timestamp"] = (happening.at_ms / 1000).into();
-            node["status_timestamp"] = (happening.at_ms / 1000).into();
-            json!({"cursor": node["id"], "node": node})
+            let node = Event {
+                occurrence_timestamp: Some(happening.at_ms / 1000),
+                status_timestamp: Some(happening.at_ms / 1000),
+                ..event(happened, happening, &target)
+            };
+            Edge {
+                cursor: node.id.clone(),
+                node,
+            }
         })
         .collect();
-    let mut answer = json!({ "data": edges });
-    if let (Some(first), Some(last)) = (edges.first(), edges.last()) {
-        answer["paging"] = json!({"cursors": {"before": first["cursor"], "after": last["cursor"]}});
-    }
-    Ok(ok(&answer))
+    let paging = Paging::between(&edges, |edge| edge.cursor.clone());
+    Ok(ok(&Page::part(edges, paging)))
 }
 
 /// The app and the address that events go to now.
@@ -156,110 +267,33 @@ fn target(number: &Number) -> (String, Option<String>) {
     (facts.app_id, facts.webhook_url)
 }
 
-fn event(history: &History, happening: &Happening, (app_id, url): &(String, Option<String>)) -> Value {
+fn event(happened: &Happened, happening: &Happening, (app_id, url): &(String, Option<String>)) -> Event {
     let (state, webhook_error) = match &happening.update {
-        Update::Pending => ("PENDING", None),
-        Update::Retrying(error) => ("RETRYING", Some(error)),
-        Update::Delivered => ("DELIVERED", None),
-        Update::Failed(error) => ("FAILED", Some(error)),
+        Update::Pending => (UpdateState::Pending, None),
+        Update::Retrying(error) => (UpdateState::Retrying, Some(error)),
+        Update::Delivered => (UpdateState::Delivered, None),
+        Update::Failed(error) => (UpdateState::Failed, Some(error)),
     };
-    let mut event = json!({
-        "id": format!("{}{}", decimal(history.message), happening.step as i32),
-        "delivery_status": status(happening.step),
-        "webhook_update_state": state,
-        "application": {"id": app_id},
-    });
-    if let Some(url) = url {
-        event["webhook_uri"] = url.as_str().into();
-    }
     let error = happening.failure.as_ref().or(webhook_error).filter(|error| !error.is_empty());
-    if let Some(error) = error {
-        event["error_description"] = error.as_str().into();
+    Event {
+        id: format!("{}{}", decimal(happened.message), happening.step as i32),
+        delivery_status: status(happening.step),
+        webhook_update_state: state,
+        application: Application { id: app_id.clone() },
+        webhook_uri: url.clone(),
+        error_description: error.cloned(),
+        timestamp: None,
+        occurrence_timestamp: None,
+        status_timestamp: None,
     }
-    event
 }
 
-const fn status(step: Step) -> &'static str {
+const fn status(step: Step) -> DeliveryStatus {
     match step {
-        Step::None | Step::Sent => "SENT",
-        Step::Delivered => "DELIVERED",
-        Step::Read | Step::Played => "READ",
-        Step::Failed => "FAILED",
-    }
-}
-
-async fn dead_letters(number: &Number, call: &mut Call<'_>) -> Result<super::Response, GraphError> {
-    let limit = limit(call)?;
-    let after = match call.query("after").filter(|after| !after.is_empty()) {
-        None => Cursor::START,
-        Some(after) => Cursor::read(after).ok_or_else(|| GraphError::invalid("after must be a cursor of this list."))?,
-    };
-    let letters = number.dead_letters(after, limit).await?;
-    let data: Vec<Value> = letters.iter().map(letter).collect();
-    let mut answer = json!({ "data": data });
-    if let (Some(first), Some(last)) = (letters.first(), letters.last()) {
-        answer["paging"] = json!({"cursors": {"before": first.cursor.write(), "after": last.cursor.write()}});
-    }
-    Ok(ok(&answer))
-}
-
-fn letter(letter: &Letter) -> Value {
-    let kind = match letter.kind {
-        Kind::Notice => "notice",
-        Kind::Message => "message",
-        Kind::Status => "status",
-        Kind::Errors => "errors",
-    };
-    let mut value = json!({
-        "id": letter.id,
-        "field": letter.field,
-        "kind": kind,
-        "timestamp": letter.made_at_ms / 1000,
-        "failed_timestamp": letter.died_at_ms / 1000,
-        "attempts": letter.attempts,
-    });
-    if let Some(error) = &letter.last_error {
-        value["last_error"] = error.as_str().into();
-    }
-    value
-}
-
-/// `ids`, `all`, or `since` and `until`: one of them has to be said.
-fn selection(arguments: &Arguments) -> Result<Selection, GraphError> {
-    let range = (time(arguments, "since")?, time(arguments, "until")?);
-    let all = arguments.flag("all")?.unwrap_or_default();
-    let wrong = || GraphError::invalid("ids must be at most 1000 event ids, each evt_ and 32 hexadecimal digits.");
-    let ids = match arguments.value("ids") {
-        None => None,
-        Some(Value::String(text)) if !text.trim_start().starts_with('[') => Some(text.split(',').map(|id| id.trim().to_owned()).collect()),
-        Some(_) => arguments.list("ids")?.map(|list| {
-            let text = |id: Value| id.as_str().map(str::to_owned).unwrap_or_default();
-            list.into_iter().map(text).collect::<Vec<_>>()
-        }),
-    };
-    match (ids, all, range) {
-        (Some(ids), false, (None, None)) => {
-            let parse = |id: &String| <[u8; 16]>::try_from(hex::decode(id.strip_prefix("evt_")?).ok()?).ok();
-            let parsed: Option<HashSet<_>> = ids.iter().map(parse).collect();
-            parsed.filter(|ids| ids.len() <= MAX_IDS).map(Selection::Ids).ok_or_else(wrong)
-        }
-        (None, true, (None, None)) => Ok(Selection::All),
-        (None, false, (since, until)) if since.is_some() || until.is_some() => {
-            // Both ends of the seconds named are meant.
-            let until_ms = until.map_or(u64::MAX, |until| until.saturating_mul(1000).saturating_add(999));
-            Ok(Selection::Between(since.unwrap_or(0).saturating_mul(1000), until_ms))
-        }
-        (None, false, _) => Err(GraphError::missing("One of ids, all, since and until is required.")),
-        _ => Err(GraphError::invalid("ids, all, and since with until exclude each other.")),
-    }
-}
-
-/// Seconds since 1970.
-fn time(arguments: &Arguments, name: &str) -> Result<Option<u64>, GraphError> {
-    let wrong = || GraphError::invalid(format!("{name} must be a time in seconds since 1970."));
-    match arguments.number(name)? {
-        None => Ok(None),
-        Some(seconds) => u64::try_from(seconds).map(Some).map_err(|_| wrong()),
+        Step::None | Step::Sent => DeliveryStatus::Sent,
+        Step::Delivered => DeliveryStatus::Delivered,
+        Step::Read | Step::Played => DeliveryStatus::Read,
+        Step::Failed => DeliveryStatus::Failed,
     }
 }
 
@@ -283,39 +317,7 @@ fn message(id: &str) -> Option<MessageId> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn selected(value: Value) -> Result<Selection, u32> {
-        let Value::Object(members) = value else { panic!("an object") };
-        selection(&Arguments::new(members)).map_err(|error| error.code)
-    }
-
-    #[test]
-    fn what_is_meant_has_to_be_said() {
-        let id = format!("evt_{}", "07".repeat(16));
-        assert_eq!(selected(json!({"ids": [id]})), Ok(Selection::Ids(HashSet::from([[7; 16]]))));
-        assert_eq!(selected(json!({"ids": id})), Ok(Selection::Ids(HashSet::from([[7; 16]]))));
-        assert_eq!(selected(json!({"all": true})), Ok(Selection::All));
-        assert_eq!(selected(json!({"all": "true"})), Ok(Selection::All));
-        assert_eq!(
-            selected(json!({"since": 10, "until": "20"})),
-            Ok(Selection::Between(10_000, 20_999))
-        );
-        assert_eq!(selected(json!({"since": 10})), Ok(Selection::Between(10_000, u64::MAX)));
-        assert_eq!(selected(json!({})), Err(131_008));
-        assert_eq!(selected(json!({"all": false})), Err(131_008));
-        for wrong in [
-            json!({"ids": ["x"]}),
-            json!({"ids": [7]}),
-            json!({"ids": [id], "all": true}),
-            json!({"all": true, "since": 1}),
-            json!({"since": -1}),
-        ] {
-            assert_eq!(selected(wrong.clone()), Err(100), "{wrong}");
-        }
-    }
 
     #[test]
     fn ids_of_histories_lead_back() {

@@ -11,29 +11,91 @@ use futures_util::TryStreamExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::{OpenApi, ToSchema};
 
 use self::range::Wanted;
 use super::{
     super::{
         GraphError,
         answer::{Body, Response, ok, success},
+        shape::{Fields, File, Id, Product, Success},
     },
     Answer, Call,
 };
 use crate::{
     id::MediaId,
-    media::{File, Refusal, Unfit},
+    media::{File as Stored, Refusal, Unfit},
     number::Number,
 };
+
+/// A file and what is said of it.
+#[derive(ToSchema)]
+#[schema(as = Upload)]
+#[expect(dead_code, reason = "only described")]
+struct Form {
+    #[schema(value_type = File, inline)]
+    file: Vec<u8>,
+    messaging_product: Product,
+    /// The type, where the part has none.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[schema(schema_with = multipart::ttl_minutes)]
+    ttl_minutes: Option<u64>,
+}
+
+/// Where a file can be fetched.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Media)]
+struct Node {
+    messaging_product: Option<Product>,
+    /// Good for five minutes, with the token.
+    #[schema(format = "uri")]
+    url: Option<String>,
+    mime_type: Option<String>,
+    /// In hexadecimal.
+    sha256: Option<String>,
+    file_size: Option<u64>,
+    id: String,
+}
+
+/// Whose file it has to be.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described")]
+struct Owner {
+    /// Whose file it has to be.
+    phone_number_id: Option<String>,
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(upload, read, delete, download), tags((name = "Media", description = "Files: upload, lookup, download, deletion.")))]
+pub(super) struct Described;
 
 /// `/{number}/media`.
 pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
     if *call.method != Method::POST || !call.rest().is_empty() {
         return Ok(None);
     }
+    upload(number, call).await.map(Some)
+}
+
+/// Upload a file.
+///
+/// The file is a part named `file` with its `Content-Type`; parts and query members come in any order, `messaging_product` also in the query. What
+/// the file is has to agree with its type (131053). The id is good for 30 days or the number's retention time, whichever is less, and for this
+/// number only.
+#[utoipa::path(
+    post,
+    path = "/{phone_number_id}/media",
+    operation_id = "uploadMedia",
+    request_body(content = Form, content_type = "multipart/form-data"),
+    responses((status = 200, body = Id, examples(("uploaded" = (value = json!({"id": "1013859600285441"}))))))
+)]
+async fn upload(number: &Number, call: &mut Call<'_>) -> Result<Response, GraphError> {
     let id = multipart::upload(number.media(), call).await?;
-    Ok(Some(ok(&json!({"id": id.to_string()}))))
+    Ok(ok(&Id { id: id.to_string() }))
 }
 
 /// `/{media}`: `None` when no number has media of this id.
@@ -53,19 +115,56 @@ pub(super) async fn object(id: &str, numbers: &[&Number], call: &mut Call<'_>) -
             "phone_number_id is not the phone number that this media belongs to.",
         ));
     }
-    if *call.method == Method::DELETE {
-        number
-            .media()
-            .delete(id, now)
-            .await
-            .map_err(|refusal| refused(refusal, Direction::Out))?;
-        return Ok(Some(success()));
+    match *call.method {
+        Method::DELETE => delete(number, id, now).await.map(Some),
+        _ => Ok(Some(read(number, &file, call, now))),
     }
-    let url = number.media().url(id, &call.base(None), now);
-    Ok(Some(ok(&node(&file, &url, call.query("fields")))))
 }
 
-/// `/media/…`: the addresses given out for media. `numbers` are those that the token admits to.
+/// Look a file up.
+///
+/// The address is good for five minutes and needs the token; `Range` is served.
+#[utoipa::path(
+    get,
+    path = "/{media_id}",
+    operation_id = "getMedia",
+    params(Owner, Fields),
+    responses((status = 200, body = Node, examples(("found" = (value = json!({
+        "messaging_product": "whatsapp",
+        "url": "https://graph.facebook.com/media/1013859600285441?phone_number_id=106540352242922&expires=1700000300&signature=9d8c…",
+        "mime_type": "image/png",
+        "sha256": "0c2b…",
+        "file_size": 70,
+        "id": "1013859600285441",
+    }))))))
+)]
+fn read(number: &Number, file: &Stored, call: &Call<'_>, now: SystemTime) -> Response {
+    let url = number.media().url(file.id, &call.base(None), now);
+    ok(&node(file, url, call.query("fields")))
+}
+
+/// Delete a file.
+#[utoipa::path(delete, path = "/{media_id}", operation_id = "deleteMedia", params(Owner), responses(Success))]
+async fn delete(number: &Number, id: MediaId, now: SystemTime) -> Result<Response, GraphError> {
+    let deleted = number.media().delete(id, now).await;
+    deleted.map_err(|refusal| refused(refusal, Direction::Out))?;
+    Ok(success())
+}
+
+/// Fetch a file.
+///
+/// The address that the lookup or a webhook gave. 404 when its time is over.
+// `numbers` are those that the token admits to.
+#[utoipa::path(
+    get,
+    path = "/media/{ticket}",
+    operation_id = "downloadMedia",
+    params(("Range" = Option<String>, Header, description = "A part of the file, as `bytes=0-99`.")),
+    responses(
+        (status = 200, body = inline(File), content_type = "*/*"),
+        (status = 206, body = inline(File), content_type = "*/*")
+    )
+)]
 pub(super) async fn download(numbers: &[&Number], call: &mut Call<'_>) -> Answer {
     if !matches!(*call.method, Method::GET | Method::HEAD) || !call.rest().is_empty() {
         return Ok(None);
@@ -151,7 +250,7 @@ pub(super) async fn download(numbers: &[&Number], call: &mut Call<'_>) -> Answer
 }
 
 /// The file, and the number it belongs to.
-async fn find<'a>(id: MediaId, numbers: &[&'a Number], now: SystemTime) -> Result<Option<(&'a Number, File)>, GraphError> {
+async fn find<'a>(id: MediaId, numbers: &[&'a Number], now: SystemTime) -> Result<Option<(&'a Number, Stored)>, GraphError> {
     for number in numbers {
         match number.media().find(id, now).await {
             Ok(file) => return Ok(Some((number, file))),
@@ -162,14 +261,14 @@ async fn find<'a>(id: MediaId, numbers: &[&'a Number], now: SystemTime) -> Resul
     Ok(None)
 }
 
-fn node(file: &File, url: &str, fields: Option<&str>) -> Value {
-    let mut node = json!({
-        "messaging_product": "whatsapp",
-        "url": url,
-        "mime_type": file.mime_type,
-        "sha256": hex::encode(file.sha256),
-        "file_size": file.size_bytes,
-        "id": file.id.to_string(),
+fn node(file: &Stored, url: String, fields: Option<&str>) -> Value {
+    let mut node = json!(Node {
+        messaging_product: Some(Product::Whatsapp),
+        url: Some(url),
+        mime_type: Some(file.mime_type.clone()),
+        sha256: Some(hex::encode(file.sha256)),
+        file_size: Some(file.size_bytes),
+        id: file.id.to_string(),
     });
     let asked: Vec<&str> = fields
         .unwrap_or_default()
@@ -184,7 +283,7 @@ fn node(file: &File, url: &str, fields: Option<&str>) -> Value {
 }
 
 /// `attachment`, and the name to save the file under: as it is (RFC 6266) and for old clients in ASCII.
-fn disposition(file: &File) -> String {
+fn disposition(file: &Stored) -> String {
     let Some(name) = file
         .filename
         .as_ref()

@@ -4,7 +4,11 @@
 //! opaque and name a key, not a place: a list that changes between two pages neither repeats nor skips what stayed. Pure.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use super::{super::GraphError, Call};
 
@@ -12,6 +16,96 @@ use super::{super::GraphError, Call};
 const DEFAULT_LIMIT: usize = 25;
 /// The largest page.
 const MAX_LIMIT: usize = 1000;
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct Page<T> {
+    data: Vec<T>,
+    #[serde(skip_serializing_if = "Paging::is_empty")]
+    #[schema(required = false)]
+    paging: Paging,
+}
+
+impl<T> Page<T> {
+    /// A list that is not cut.
+    pub(in crate::api) fn all(data: Vec<T>) -> Self {
+        Self {
+            data,
+            paging: Paging::default(),
+        }
+    }
+
+    /// A list of which this is a part.
+    pub(in crate::api) const fn part(data: Vec<T>, paging: Paging) -> Self {
+        Self { data, paging }
+    }
+}
+
+/// Where a page is in its list.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(in crate::api) struct Paging {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursors: Option<Cursors>,
+    /// The address of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// The address of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<String>,
+}
+
+impl Paging {
+    /// Of a page that goes forward only, and has cursors of its own.
+    pub(in crate::api) fn between<T>(page: &[T], cursor: impl Fn(&T) -> String) -> Self {
+        Self {
+            cursors: page.first().zip(page.last()).map(|(first, last)| Cursors {
+                before: cursor(first),
+                after: cursor(last),
+            }),
+            next: None,
+            previous: None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The first and the last element of a page, for `before` and `after`.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+struct Cursors {
+    before: String,
+    after: String,
+}
+
+/// Which page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described")]
+pub(in crate::api) struct Pages {
+    #[param(schema_with = limit)]
+    limit: Option<usize>,
+    /// From where to go on.
+    after: Option<String>,
+    /// Up to where.
+    before: Option<String>,
+}
+
+fn limit() -> Object {
+    limit_of(DEFAULT_LIMIT, MAX_LIMIT)
+}
+
+/// How a `limit` is described.
+pub(in crate::api) fn limit_of(default: usize, most: usize) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(most))
+        .default(Some(default.into()))
+        .description(Some("How many at a time."))
+        .build()
+}
 
 /// The page that the request asks for of a list sorted by `key`, and its `paging` member. `base` is where this port is reached.
 ///
@@ -22,7 +116,7 @@ pub(in crate::api) fn page<T>(
     base: &str,
     list: Vec<T>,
     key: impl Fn(&T) -> String,
-) -> Result<(Vec<T>, Value), GraphError> {
+) -> Result<(Vec<T>, Paging), GraphError> {
     let limit = match call.query("limit").map(str::trim).filter(|limit| !limit.is_empty()) {
         None => DEFAULT_LIMIT,
         Some(text) => match text.parse::<usize>() {
@@ -42,27 +136,21 @@ pub(in crate::api) fn page<T>(
         None => (start, end.min(start.saturating_add(limit))),
     };
     let page: Vec<T> = list.into_iter().skip(start).take(end - start).collect();
-    let mut paging = json!({});
+    let mut paging = Paging::default();
     if let (Some(first), Some(last)) = (page.first(), page.last()) {
         let (first, last) = (BASE64_URL_SAFE_NO_PAD.encode(key(first)), BASE64_URL_SAFE_NO_PAD.encode(key(last)));
         if end < total {
-            paging["next"] = link(call, base, "after", &last).into();
+            paging.next = Some(link(call, base, "after", &last));
         }
         if start > 0 {
-            paging["previous"] = link(call, base, "before", &first).into();
+            paging.previous = Some(link(call, base, "before", &first));
         }
-        paging["cursors"] = json!({"before": first, "after": last});
+        paging.cursors = Some(Cursors {
+            before: first,
+            after: last,
+        });
     }
     Ok((page, paging))
-}
-
-/// The answer with this page.
-pub(in crate::api) fn answer(data: Vec<Value>, paging: Value) -> Value {
-    let mut answer = serde_json::Map::from_iter([("data".to_owned(), Value::Array(data))]);
-    if paging.as_object().is_some_and(|paging| !paging.is_empty()) {
-        answer.insert("paging".to_owned(), paging);
-    }
-    Value::Object(answer)
 }
 
 fn cursor(call: &Call<'_>, name: &str) -> Result<Option<String>, GraphError> {
@@ -107,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    fn pages(query: &str, list: &[&str]) -> Result<(Vec<String>, Value), u32> {
+    fn pages(query: &str, list: &[&str]) -> Result<(Vec<String>, Paging), u32> {
         let uri: Uri = format!("/v23.0/1/list?{query}").parse().unwrap();
         let axum::extract::Query(query) = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).unwrap();
         let headers = HeaderMap::new();
@@ -121,21 +209,21 @@ mod tests {
         let list = ["a", "b", "d", "e", "f"];
         let (first, paging) = pages("limit=2&fields=x%2Cy&access_token=t", &list).unwrap();
         assert_eq!(first, ["a", "b"]);
-        assert!(paging.get("previous").is_none());
-        let next = paging["next"].as_str().unwrap();
+        assert_eq!(paging.previous, None);
+        let next = paging.next.unwrap();
         assert_eq!(next, "http://x/v23.0/1/list?limit=2&fields=x%2Cy&after=Yg");
         // "b" is gone and "c" has come.
         let changed = ["a", "c", "d", "e", "f"];
         let (second, paging) = pages(next.split_once('?').unwrap().1, &changed).unwrap();
         assert_eq!(second, ["c", "d"]);
-        let (third, _) = pages(paging["next"].as_str().unwrap().split_once('?').unwrap().1, &changed).unwrap();
+        let (third, _) = pages(paging.next.unwrap().split_once('?').unwrap().1, &changed).unwrap();
         assert_eq!(third, ["e", "f"]);
-        let (back, paging) = pages(paging["previous"].as_str().unwrap().split_once('?').unwrap().1, &changed).unwrap();
+        let (back, paging) = pages(paging.previous.unwrap().split_once('?').unwrap().1, &changed).unwrap();
         assert_eq!(back, ["a"]);
-        assert_eq!(paging["cursors"], json!({"before": "YQ", "after": "YQ"}));
+        assert_eq!(paging.cursors, Paging::between(&["YQ"], |cursor| (*cursor).to_owned()).cursors);
         let all = pages("", &changed).unwrap();
-        assert_eq!((all.0.len(), all.1.get("next")), (5, None));
-        assert_eq!(pages("limit=5&after=Zg", &changed).unwrap(), (Vec::new(), json!({})));
+        assert_eq!((all.0.len(), all.1.next), (5, None));
+        assert_eq!(pages("limit=5&after=Zg", &changed).unwrap(), (Vec::new(), Paging::default()));
     }
 
     #[test]

@@ -3,22 +3,35 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::{OpenApi, ToSchema, openapi::Object};
 
 use super::{
     super::{
         GraphError,
-        answer::{ok, success},
+        answer::{Response, ok, success},
+        shape::{Fields, Product, Success, one_of, text, texts},
     },
     Answer, Call,
     arguments::Arguments,
-    fields::{self, Member},
+    fields::Asked,
+    paging::Page,
 };
 use crate::number::Number;
 
 const DOCUMENT: &str = "profile";
 
+const ABOUT_CHARS: usize = 139;
+const ADDRESS_CHARS: usize = 256;
+const DESCRIPTION_CHARS: usize = 512;
+const EMAIL_CHARS: usize = 128;
 /// Texts and how long they may be.
-const TEXTS: [(&str, usize); 4] = [("about", 139), ("address", 256), ("description", 512), ("email", 128)];
+const TEXTS: [(&str, usize); 4] = [
+    ("about", ABOUT_CHARS),
+    ("address", ADDRESS_CHARS),
+    ("description", DESCRIPTION_CHARS),
+    ("email", EMAIL_CHARS),
+];
+const DEFAULT: [&str; 6] = ["about", "address", "description", "email", "websites", "vertical"];
 const MAX_WEBSITES: usize = 2;
 const MAX_WEBSITE_CHARS: usize = 256;
 /// What a business does that has not said it: clients cannot do without the member.
@@ -63,41 +76,99 @@ struct Profile {
     websites: Vec<String>,
 }
 
+/// What consumers see of the business.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Profile)]
+struct Shown {
+    messaging_product: Option<Product>,
+    #[schema(schema_with = text::<ABOUT_CHARS>)]
+    about: Option<String>,
+    #[schema(schema_with = text::<ADDRESS_CHARS>)]
+    address: Option<String>,
+    #[schema(schema_with = text::<DESCRIPTION_CHARS>)]
+    description: Option<String>,
+    #[schema(schema_with = text::<EMAIL_CHARS>)]
+    email: Option<String>,
+    #[schema(schema_with = vertical)]
+    vertical: Option<String>,
+    #[schema(schema_with = texts::<MAX_WEBSITES, MAX_WEBSITE_CHARS>)]
+    websites: Option<Vec<String>>,
+    /// Consumers are shown no picture.
+    profile_picture_url: Option<String>,
+}
+
+fn vertical() -> Object {
+    one_of(&VERTICALS)
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(read, write), tags((name = "Profile", description = "What consumers see of the business.")))]
+pub(super) struct Described;
+
 /// `/{number}/whatsapp_business_profile`.
 pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
     if !call.rest().is_empty() {
         return Ok(None);
     }
     match *call.method {
-        Method::GET | Method::HEAD => {
-            let profile: Profile = number.book().read(DOCUMENT).unwrap_or_default();
-            Ok(Some(ok(&json!({"data": [shown(&profile, call.query("fields"))?]}))))
-        }
+        Method::GET | Method::HEAD => read(number, call).map(Some),
         Method::POST => {
             let said = call.arguments().await?;
-            said.whatsapp()?;
-            let change = number.book().change(DOCUMENT, |profile: &mut Profile| update(profile, &said));
-            change.await?;
-            Ok(Some(success()))
+            write(number, &said).await.map(Some)
         }
         _ => Ok(None),
     }
 }
 
-fn shown(profile: &Profile, fields: Option<&str>) -> Result<Value, GraphError> {
-    let default = ["about", "address", "description", "email", "websites", "vertical"];
-    let text = |text: &Option<String>| Member::from(text.clone().map(Value::from));
-    let mut shown = fields::node(fields, &default, "WhatsAppBusinessProfile", None, |field| match field.name {
-        "about" => text(&profile.about),
-        "address" => text(&profile.address),
-        "description" => text(&profile.description),
-        "email" => text(&profile.email),
-        "vertical" => Member::Is(json!(profile.vertical.as_deref().unwrap_or(NO_VERTICAL))),
-        "websites" if !profile.websites.is_empty() => Member::Is(json!(profile.websites)),
-        "websites" | "profile_picture_url" | "messaging_product" => Member::Nothing,
-        _ => Member::Unknown,
-    })?;
-    shown["messaging_product"] = "whatsapp".into();
+/// Read the profile.
+#[utoipa::path(
+    get,
+    path = "/{phone_number_id}/whatsapp_business_profile",
+    operation_id = "getProfile",
+    params(Fields),
+    responses((status = 200, body = Page<Shown>, examples(("profile" = (value = json!({"data": [{
+        "messaging_product": "whatsapp", "about": "Open from nine to six", "email": "us@example.com", "websites": ["https://example.com/"],
+        "vertical": "RETAIL",
+    }]}))))))
+)]
+fn read(number: &Number, call: &Call<'_>) -> Result<Response, GraphError> {
+    let profile: Profile = number.book().read(DOCUMENT).unwrap_or_default();
+    Ok(ok(&Page::all(vec![shown(profile, call.query("fields"))?])))
+}
+
+/// Change the profile.
+///
+/// What is not said stays; what is empty goes.
+#[utoipa::path(
+    post,
+    path = "/{phone_number_id}/whatsapp_business_profile",
+    operation_id = "updateProfile",
+    request_body(content = Shown, examples(("profile" = (value = json!({
+        "messaging_product": "whatsapp", "about": "Open from nine to six", "email": "us@example.com", "websites": ["https://example.com/"],
+        "vertical": "RETAIL",
+    }))))),
+    responses(Success)
+)]
+async fn write(number: &Number, said: &Arguments) -> Result<Response, GraphError> {
+    said.whatsapp()?;
+    let change = number.book().change(DOCUMENT, |profile: &mut Profile| update(profile, said));
+    change.await?;
+    Ok(success())
+}
+
+fn shown(profile: Profile, fields: Option<&str>) -> Result<Value, GraphError> {
+    let node = Shown {
+        messaging_product: Some(Product::Whatsapp),
+        about: profile.about,
+        address: profile.address,
+        description: profile.description,
+        email: profile.email,
+        vertical: Some(profile.vertical.unwrap_or_else(|| NO_VERTICAL.to_owned())),
+        websites: Some(profile.websites).filter(|websites| !websites.is_empty()),
+        profile_picture_url: None,
+    };
+    let mut shown = Asked::of(fields, &DEFAULT)?.choose(&node, "WhatsAppBusinessProfile")?;
+    shown["messaging_product"] = json!(Product::Whatsapp);
     Ok(shown)
 }
 
@@ -186,7 +257,7 @@ mod tests {
     fn what_is_said_is_shown_and_the_rest_stays() {
         let mut profile = Profile::default();
         assert_eq!(
-            shown(&profile, None).unwrap(),
+            shown(profile.clone(), None).unwrap(),
             json!({"vertical": "UNDEFINED", "messaging_product": "whatsapp"})
         );
         let all = json!({
@@ -196,17 +267,17 @@ mod tests {
         update(&mut profile, &said(&all)).unwrap();
         update(&mut profile, &said(&json!({"address": "", "about": "Closed"}))).unwrap();
         assert_eq!(
-            shown(&profile, None).unwrap(),
+            shown(profile.clone(), None).unwrap(),
             json!({
                 "about": "Closed", "description": "Shop", "email": "a@b.example", "vertical": "RETAIL", "websites": ["https://a.example"],
                 "messaging_product": "whatsapp",
             })
         );
         assert_eq!(
-            shown(&profile, Some("about,profile_picture_url")).unwrap(),
+            shown(profile.clone(), Some("about,profile_picture_url")).unwrap(),
             json!({"about": "Closed", "messaging_product": "whatsapp"})
         );
-        assert_eq!(shown(&profile, Some("nonsense")).unwrap_err().code, 100);
+        assert_eq!(shown(profile.clone(), Some("nonsense")).unwrap_err().code, 100);
     }
 
     #[test]

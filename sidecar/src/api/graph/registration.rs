@@ -2,18 +2,31 @@
 
 use http::{Method, StatusCode};
 use rand::Rng as _;
+use serde::Deserialize;
 use serde_json::json;
+use utoipa::{OpenApi, ToSchema};
 
 use super::{
-    super::{GraphError, answer::success},
+    super::{
+        GraphError,
+        answer::success,
+        shape::{Product, Success, six_digits},
+    },
     Answer, Call,
-    arguments::Arguments,
+    arguments::{Arguments, word},
     settings,
 };
 use crate::number::{
     Number,
     registration::{Error, Refused},
 };
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(request_code, verify_code, register, deregister),
+    tags((name = "Registration", description = "Codes, PIN, registering and deregistering."))
+)]
+pub(super) struct Described;
 
 /// `/{number}/register`, `deregister`, `request_code`, `verify_code`.
 pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
@@ -24,46 +37,118 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
     let said = call.arguments().await?;
     said.whatsapp()?;
     match edge {
-        Some("register") => {
-            let pin = pin(&said)?;
-            // `backup` would bring the registration of a retired client along; there is nothing to bring, and it is passed over.
-            settings::check_legacy_storage(number, &said)?;
-            if number.register(&pin).await.map_err(|error| refusal(error, Asked::Register))? {
-                announce(
-                    number,
-                    "account_update",
-                    json!({"phone_number": number.display_digits(), "event": "ACCOUNT_RECONNECTED"}),
-                )
-                .await;
-            }
-        }
-        Some("deregister") => {
-            if number.deregister().await.map_err(|error| refusal(error, Asked::Deregister))? {
-                announce(
-                    number,
-                    "account_update",
-                    json!({"phone_number": number.display_digits(), "event": "ACCOUNT_OFFBOARDED"}),
-                )
-                .await;
-            }
-        }
-        Some("request_code") => {
-            check_code_request(&said)?;
-            let random = rand::rng().random();
-            number.request_code(random).await.map_err(|error| refusal(error, Asked::Other))?;
-        }
-        Some("verify_code") => {
-            let code = said.required("code")?;
-            // Meta's own documents write codes with a hyphen.
-            let code: String = code.chars().filter(|char| *char != '-' && *char != ' ').collect();
-            if !is_six_digits(&code) {
-                return Err(GraphError::invalid("code must be six digits."));
-            }
-            number.verify_code(&code).await.map_err(|error| refusal(error, Asked::Other))?;
-        }
+        Some("register") => register(number, &said).await?,
+        Some("deregister") => deregister(number).await?,
+        Some("request_code") => request_code(number, &said).await?,
+        Some("verify_code") => verify_code(number, &said).await?,
         _ => return Ok(None),
     }
     Ok(Some(success()))
+}
+
+/// How a code is to come.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct CodeRequest {
+    code_method: CodeMethod,
+    /// As `en` or `en_US`.
+    language: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum CodeMethod {
+    Sms,
+    Voice,
+}
+
+/// Ask for a verification code.
+#[utoipa::path(
+    post,
+    path = "/{phone_number_id}/request_code",
+    operation_id = "requestCode",
+    request_body(content = CodeRequest, examples(("by text message" = (value = json!({"code_method": "SMS", "language": "en_US"}))))),
+    responses(Success)
+)]
+async fn request_code(number: &Number, said: &Arguments) -> Result<(), GraphError> {
+    check_code_request(said)?;
+    let random = rand::rng().random();
+    number.request_code(random).await.map_err(|error| refusal(error, Asked::Other))
+}
+
+/// The code that came.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct Code {
+    /// Meta's own documents write codes with a hyphen, which may be there.
+    #[schema(schema_with = six_digits)]
+    code: String,
+}
+
+/// Give the verification code.
+#[utoipa::path(
+    post,
+    path = "/{phone_number_id}/verify_code",
+    operation_id = "verifyCode",
+    request_body(content = Code, examples(("code" = (value = json!({"code": "123456"}))))),
+    responses(Success)
+)]
+async fn verify_code(number: &Number, said: &Arguments) -> Result<(), GraphError> {
+    let code = said.required("code")?;
+    let code: String = code.chars().filter(|char| *char != '-' && *char != ' ').collect();
+    if !is_six_digits(&code) {
+        return Err(GraphError::invalid("code must be six digits."));
+    }
+    number.verify_code(&code).await.map_err(|error| refusal(error, Asked::Other))
+}
+
+/// What registering takes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct Register {
+    messaging_product: Option<Product>,
+    #[schema(schema_with = six_digits)]
+    pin: String,
+    /// Where messages are kept, as a country; it has to be what is declared.
+    data_localization_region: Option<String>,
+    /// "No Storage"; it has to be what is declared.
+    #[schema(schema_with = settings::no_storage_minutes)]
+    meta_store_retention_minutes: Option<u64>,
+}
+
+/// Register the number.
+///
+/// Ten times in 72 hours, deregistering included (133016).
+#[utoipa::path(
+    post,
+    path = "/{phone_number_id}/register",
+    operation_id = "register",
+    request_body(content = Register, examples(("register" = (value = json!({"messaging_product": "whatsapp", "pin": "123456"}))))),
+    responses(Success)
+)]
+async fn register(number: &Number, said: &Arguments) -> Result<(), GraphError> {
+    let pin = pin(said)?;
+    // `backup` would bring the registration of a retired client along; there is nothing to bring, and it is passed over.
+    settings::check_legacy_storage(number, said)?;
+    if number.register(&pin).await.map_err(|error| refusal(error, Asked::Register))? {
+        announce(number, "account_update", account_update(number, "ACCOUNT_RECONNECTED")).await;
+    }
+    Ok(())
+}
+
+/// Deregister the number.
+///
+/// Nothing can be sent or received until it is registered again. History stays.
+#[utoipa::path(post, path = "/{phone_number_id}/deregister", operation_id = "deregister", responses(Success))]
+async fn deregister(number: &Number) -> Result<(), GraphError> {
+    if number.deregister().await.map_err(|error| refusal(error, Asked::Deregister))? {
+        announce(number, "account_update", account_update(number, "ACCOUNT_OFFBOARDED")).await;
+    }
+    Ok(())
+}
+
+fn account_update(number: &Number, event: &str) -> serde_json::Value {
+    json!({"phone_number": number.display_digits(), "event": event})
 }
 
 /// `POST /{number}`: the PIN, and what else the node takes.
@@ -102,8 +187,7 @@ fn is_six_digits(text: &str) -> bool {
 }
 
 fn check_code_request(said: &Arguments) -> Result<(), GraphError> {
-    let method = said.required("code_method")?;
-    if !matches!(method.to_ascii_uppercase().as_str(), "SMS" | "VOICE") {
+    if word::<CodeMethod>(&said.required("code_method")?).is_none() {
         return Err(GraphError::invalid("code_method must be SMS or VOICE."));
     }
     let language = said.required("language")?;

@@ -4,16 +4,21 @@
 //! succeeds, any other is refused and told where it is declared.
 
 use http::Method;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    OpenApi, ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use super::{
     super::{
         GraphError,
-        answer::{ok, success},
+        answer::{Response, ok, success},
+        shape::{Fields, Success, one_of},
     },
     Answer, Call,
-    arguments::Arguments,
-    fields::{self, Member},
+    arguments::{Arguments, word},
+    fields::Asked,
 };
 use crate::number::{Number, settings::Storage};
 
@@ -22,7 +27,63 @@ const REGIONS: [&str; 14] = ["AU", "ID", "IN", "JP", "SG", "KR", "DE", "CH", "GB
 /// "No Storage" keeps a message for this long.
 const NO_STORAGE_MINUTES: u64 = 60;
 
+const DEFAULT: [&str; 3] = ["storage_configuration", "user_identity_change", "payload_encryption"];
 const MEMBERS: [&str; 4] = ["storage_configuration", "user_identity_change", "payload_encryption", "calling"];
+
+/// How the number is set.
+#[derive(Serialize, ToSchema)]
+struct Settings {
+    storage_configuration: Option<StorageConfiguration>,
+    user_identity_change: Option<UserIdentityChange>,
+    /// Not served: messages are encrypted between this port's own process and the consumer.
+    payload_encryption: Option<NotServed>,
+    /// Not served: this system carries messages only.
+    calling: Option<NotServed>,
+}
+
+/// Where and how long messages are kept.
+#[derive(Serialize, ToSchema)]
+struct StorageConfiguration {
+    status: StorageStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = region)]
+    data_localization_region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = no_storage_minutes)]
+    retention_minutes: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum StorageStatus {
+    Default,
+    InCountryStorageEnabled,
+    InCountryStorageDisabled,
+    NoStorageEnabled,
+    NoStorageDisabled,
+}
+
+/// What is done when a consumer's identity key changes.
+#[derive(Serialize, ToSchema)]
+struct UserIdentityChange {
+    /// Webhooks carry the hash of the key, and a send may name the one it is for.
+    enable_identity_key_check: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct NotServed {
+    status: Disabled,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Disabled {
+    Disabled,
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(read, write), tags((name = "Settings", description = "Storage and identity checks.")))]
+pub(super) struct Described;
 
 /// `/{number}/settings`.
 pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
@@ -40,32 +101,63 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
     }
 }
 
-fn read(number: &Number, call: &Call<'_>) -> Result<super::super::answer::Response, GraphError> {
-    let default = ["storage_configuration", "user_identity_change", "payload_encryption"];
-    let settings = fields::node(
-        call.query("fields"),
-        &default,
-        "WhatsAppBusinessPhoneNumberSettings",
-        None,
-        |field| match field.name {
-            "storage_configuration" => Member::Is(storage(&number.storage())),
-            "user_identity_change" => Member::Is(json!({"enable_identity_key_check": number.identity_check()})),
-            "payload_encryption" => Member::Is(json!({"status": "DISABLED"})),
-            "calling" => Member::Nothing,
-            _ => Member::Unknown,
-        },
-    )?;
-    Ok(ok(&settings))
+/// Read storage and identity checks.
+#[utoipa::path(
+    get,
+    path = "/{phone_number_id}/settings",
+    operation_id = "getSettings",
+    params(Fields),
+    responses((status = 200, body = Settings, examples(("default" = (value = json!({
+        "storage_configuration": {"status": "DEFAULT"},
+        "user_identity_change": {"enable_identity_key_check": false},
+        "payload_encryption": {"status": "DISABLED"},
+    }))))))
+)]
+fn read(number: &Number, call: &Call<'_>) -> Result<Response, GraphError> {
+    let asked = Asked::of(call.query("fields"), &DEFAULT)?;
+    let settings = Settings {
+        storage_configuration: Some(storage(number.storage())),
+        user_identity_change: Some(UserIdentityChange {
+            enable_identity_key_check: number.identity_check(),
+        }),
+        payload_encryption: Some(NotServed {
+            status: Disabled::Disabled,
+        }),
+        calling: None,
+    };
+    Ok(ok(&asked.choose(&settings, "WhatsAppBusinessPhoneNumberSettings")?))
 }
 
-fn storage(storage: &Storage) -> Value {
-    match storage {
-        Storage::Default => json!({"status": "DEFAULT"}),
-        Storage::InCountry(region) => json!({"status": "IN_COUNTRY_STORAGE_ENABLED", "data_localization_region": region}),
-        Storage::NoStorage { minutes } => json!({"status": "NO_STORAGE_ENABLED", "retention_minutes": minutes}),
+fn storage(storage: Storage) -> StorageConfiguration {
+    let (status, data_localization_region, retention_minutes) = match storage {
+        Storage::Default => (StorageStatus::Default, None, None),
+        Storage::InCountry(region) => (StorageStatus::InCountryStorageEnabled, Some(region), None),
+        Storage::NoStorage { minutes } => (StorageStatus::NoStorageEnabled, None, Some(minutes)),
+    };
+    StorageConfiguration {
+        status,
+        data_localization_region,
+        retention_minutes,
     }
 }
 
+/// Change storage or identity checks.
+///
+/// Storage is declared by whoever runs this system: what is said of it has to be what is declared, and as at Meta can change only while the number
+/// is deregistered.
+#[utoipa::path(
+    post,
+    path = "/{phone_number_id}/settings",
+    operation_id = "updateSettings",
+    request_body(content = Settings, examples(
+        ("identity check" = (value = json!({"user_identity_change": {"enable_identity_key_check": true}}))),
+        ("no storage" = (value = json!({"storage_configuration": {"status": "NO_STORAGE_ENABLED", "retention_minutes": 60}}))),
+        ("in one country" = (value = json!({
+            "storage_configuration": {"status": "IN_COUNTRY_STORAGE_ENABLED", "data_localization_region": "DE"},
+        })))
+    )),
+    responses(Success)
+)]
 async fn write(number: &Number, said: &Arguments) -> Result<(), GraphError> {
     said.whatsapp()?;
     if !MEMBERS.iter().any(|member| said.has(member)) {
@@ -147,9 +239,9 @@ fn asked_storage(asked: &Arguments) -> Result<Storage, GraphError> {
             (None, _) => Err(GraphError::missing("storage_configuration.status is required.")),
         };
     };
-    match status.to_ascii_uppercase().as_str() {
-        "DEFAULT" | "IN_COUNTRY_STORAGE_DISABLED" | "NO_STORAGE_DISABLED" => Ok(Storage::Default),
-        "IN_COUNTRY_STORAGE_ENABLED" => {
+    match word(&status) {
+        Some(StorageStatus::Default | StorageStatus::InCountryStorageDisabled | StorageStatus::NoStorageDisabled) => Ok(Storage::Default),
+        Some(StorageStatus::InCountryStorageEnabled) => {
             let region = asked.text("data_localization_region")?;
             let region = region.ok_or_else(|| GraphError::missing("storage_configuration.data_localization_region is required."))?;
             if asked.has("retention_minutes") {
@@ -162,7 +254,7 @@ fn asked_storage(asked: &Arguments) -> Result<Storage, GraphError> {
                 &region,
             )?))
         }
-        "NO_STORAGE_ENABLED" => {
+        Some(StorageStatus::NoStorageEnabled) => {
             if asked.has("data_localization_region") {
                 return Err(GraphError::invalid(
                     "storage_configuration cannot have both data_localization_region and retention_minutes.",
@@ -170,7 +262,7 @@ fn asked_storage(asked: &Arguments) -> Result<Storage, GraphError> {
             }
             no_storage("storage_configuration.retention_minutes", asked.number("retention_minutes")?)
         }
-        _ => Err(GraphError::invalid(
+        None => Err(GraphError::invalid(
             "storage_configuration.status must be DEFAULT, IN_COUNTRY_STORAGE_ENABLED, IN_COUNTRY_STORAGE_DISABLED or NO_STORAGE_ENABLED.",
         )),
     }
@@ -182,6 +274,18 @@ fn region_code(member: &str, region: &str) -> Result<String, GraphError> {
         true => Ok(region),
         false => Err(GraphError::invalid(format!("{member} must be one of {}.", REGIONS.join(", ")))),
     }
+}
+
+/// How a member that says so many minutes is described.
+pub(super) fn no_storage_minutes() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .enum_values(Some([NO_STORAGE_MINUTES]))
+        .build()
+}
+
+fn region() -> Object {
+    one_of(&REGIONS)
 }
 
 fn no_storage(member: &str, minutes: Option<i64>) -> Result<Storage, GraphError> {
@@ -196,6 +300,8 @@ fn no_storage(member: &str, minutes: Option<i64>) -> Result<Storage, GraphError>
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn asked(value: Value) -> Result<Storage, u32> {

@@ -6,15 +6,19 @@
 use std::collections::BTreeSet;
 
 use http::{Method, header};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{OpenApi, ToSchema, openapi::Object};
 
 use super::{
     super::{
         GraphError,
-        answer::{ok, success},
+        answer::{Response, ok, success},
+        shape::{Success, one_of, text},
     },
     Answer, Call,
     arguments::Arguments,
+    paging::Page,
 };
 use crate::number::{Number, Told};
 
@@ -46,45 +50,158 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
     }
 }
 
+/// An app that gets the account's events.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SubscribedApp {
+    #[schema(inline)]
+    whatsapp_business_api_data: App,
+    /// Where they go instead of to the app's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    override_callback_uri: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct App {
+    id: String,
+    name: &'static str,
+    link: String,
+}
+
+/// Where events are to go; nothing for where they would go otherwise.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+pub(super) struct Override {
+    #[schema(schema_with = text::<URL_CHARS>)]
+    override_callback_uri: Option<String>,
+    /// What the handshake shows.
+    #[schema(schema_with = text::<TOKEN_CHARS>)]
+    verify_token: Option<String>,
+}
+
+/// Which events the app gets, and where.
+#[derive(Serialize, ToSchema)]
+struct Subscription {
+    object: &'static str,
+    callback_url: String,
+    active: bool,
+    #[schema(inline)]
+    fields: Vec<Subscribed>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Subscribed {
+    name: String,
+    version: &'static str,
+}
+
+/// The app's address.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described")]
+struct Callback {
+    /// What about.
+    #[param(schema_with = object)]
+    object: String,
+    /// The address.
+    #[param(schema_with = text::<URL_CHARS>)]
+    callback_url: String,
+    /// What the handshake shows.
+    #[param(schema_with = text::<TOKEN_CHARS>)]
+    verify_token: String,
+}
+
+fn object() -> Object {
+    one_of(&[OBJECT])
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(list_apps, subscribe_app, unsubscribe_app, read, subscribe, unsubscribe),
+    tags((name = "Webhooks", description = "Where events go: for the app, the account, the number."))
+)]
+pub(super) struct Described;
+
 /// `/{account}/subscribed_apps`.
 pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer {
     if !call.rest().is_empty() {
         return Ok(None);
     }
     match *call.method {
-        Method::GET | Method::HEAD => Ok(Some(ok(&subscribed_apps(numbers)))),
+        Method::GET | Method::HEAD => Ok(Some(list_apps(numbers))),
         Method::POST => {
-            let arguments = call.arguments().await?;
-            let url = address(numbers, &arguments, "", "override_callback_uri").await?;
-            change(numbers, |told| {
-                told.unsubscribed = false;
-                told.account.clone_from(&url);
-            })
-            .await?;
-            Ok(Some(success()))
+            let said = call.arguments().await?;
+            subscribe_app(numbers, &said).await.map(Some)
         }
-        Method::DELETE => {
-            change(numbers, |told| {
-                told.unsubscribed = true;
-                told.account = None;
-            })
-            .await?;
-            Ok(Some(success()))
-        }
+        Method::DELETE => unsubscribe_app(numbers).await.map(Some),
         _ => Ok(None),
     }
 }
 
-pub(super) fn subscribed_apps(numbers: &[&Number]) -> Value {
+/// List the apps that get the account's events.
+#[utoipa::path(
+    get,
+    path = "/{account_id}/subscribed_apps",
+    operation_id = "listSubscribedApps",
+    responses((status = 200, body = Page<SubscribedApp>, examples(("apps" = (value = json!({
+        "data": [{"whatsapp_business_api_data": {"id": "670843887433847", "name": "Waxseal", "link": "/670843887433847"}}],
+    }))))))
+)]
+fn list_apps(numbers: &[&Number]) -> Response {
+    ok(&subscribed_apps(numbers))
+}
+
+/// Subscribe, and set or remove the account's address.
+///
+/// Events go to the number's own address, else to the account's, else to the app's. Each address is asked first (`hub.challenge`).
+#[utoipa::path(
+    post,
+    path = "/{account_id}/subscribed_apps",
+    operation_id = "subscribeApp",
+    request_body(content = Option<Override>, examples(
+        ("own address" = (value = json!({"override_callback_uri": "https://example.com/hook", "verify_token": "secret"}))),
+        ("the app's address again" = (value = json!({})))
+    )),
+    responses(Success)
+)]
+async fn subscribe_app(numbers: &[&Number], said: &Arguments) -> Result<Response, GraphError> {
+    let url = address(numbers, said, "", "override_callback_uri").await?;
+    change(numbers, |told| {
+        told.unsubscribed = false;
+        told.account.clone_from(&url);
+    })
+    .await?;
+    Ok(success())
+}
+
+/// Unsubscribe.
+#[utoipa::path(
+    delete,
+    path = "/{account_id}/subscribed_apps",
+    operation_id = "unsubscribeApp",
+    responses(Success)
+)]
+async fn unsubscribe_app(numbers: &[&Number]) -> Result<Response, GraphError> {
+    change(numbers, |told| {
+        told.unsubscribed = true;
+        told.account = None;
+    })
+    .await?;
+    Ok(success())
+}
+
+pub(super) fn subscribed_apps(numbers: &[&Number]) -> Page<SubscribedApp> {
     let apps = numbers.first().filter(|number| !number.webhooks_told().unsubscribed).map(|number| {
-        let facts = number.facts();
-        let mut app = json!({"whatsapp_business_api_data": {"id": facts.app_id, "name": "Waxseal", "link": format!("/{}", facts.app_id)}});
-        if let Some(url) = number.webhooks_told().account {
-            app["override_callback_uri"] = url.into();
+        let app_id = number.facts().app_id;
+        SubscribedApp {
+            whatsapp_business_api_data: App {
+                link: format!("/{app_id}"),
+                name: "Waxseal",
+                id: app_id,
+            },
+            override_callback_uri: number.webhooks_told().account,
         }
-        app
     });
-    json!({"data": apps.into_iter().collect::<Vec<_>>()})
+    Page::all(apps.into_iter().collect())
 }
 
 /// `/{app}/subscriptions`.
@@ -101,57 +218,104 @@ pub(super) async fn app(numbers: &[&Number], call: &mut Call<'_>) -> Answer {
         return Err(GraphError::invalid("object must be whatsapp_business_account."));
     }
     match *call.method {
-        Method::GET | Method::HEAD => Ok(Some(ok(&subscriptions(&numbers)))),
-        Method::POST => {
-            arguments.required("object")?;
-            let fields = fields(&arguments)?;
-            let url = address(&numbers, &arguments, "", "callback_url")
-                .await?
-                .ok_or_else(|| GraphError::missing("callback_url is required."))?;
-            change(&numbers, |told| {
-                told.app = Some(url.clone());
-                if fields.is_some() {
-                    told.fields.clone_from(&fields);
-                }
-            })
-            .await?;
-            Ok(Some(success()))
-        }
-        Method::DELETE => {
-            let fields = fields(&arguments)?;
-            for number in &numbers {
-                let subscribed = number.webhook_fields();
-                let unsubscribe = |told: &mut Told| match &fields {
-                    // Of some fields: the others stay, and the callback with them.
-                    Some(fields) => told.fields = Some(subscribed.difference(fields).cloned().collect()),
-                    None => {
-                        told.app = None;
-                        told.fields = None;
-                    }
-                };
-                number.change_webhooks(unsubscribe).await?;
-            }
-            Ok(Some(success()))
-        }
+        Method::GET | Method::HEAD => Ok(Some(read(&numbers))),
+        Method::POST => subscribe(&numbers, &arguments).await.map(Some),
+        Method::DELETE => unsubscribe(&numbers, &arguments).await.map(Some),
         _ => Ok(None),
     }
 }
 
-fn subscriptions(numbers: &[&Number]) -> Value {
-    let data: Vec<Value> = numbers
-        .first()
-        .and_then(|number| {
-            let url = number.webhooks_told().app?;
-            let fields: Vec<Value> = number
-                .webhook_fields()
-                .into_iter()
-                .map(|name| json!({"name": name, "version": "v23.0"}))
-                .collect();
-            Some(json!({"object": OBJECT, "callback_url": url, "active": true, "fields": fields}))
+/// Read the app's address.
+#[utoipa::path(
+    get,
+    path = "/{app_id}/subscriptions",
+    operation_id = "getSubscriptions",
+    params(("access_token" = Option<String>, Query, description = "The app's token.")),
+    security(()),
+    responses((status = 200, body = Page<Subscription>, examples(
+        ("none" = (value = json!({"data": []}))),
+        ("messages" = (value = json!({"data": [{
+            "object": "whatsapp_business_account", "callback_url": "https://example.com/hook", "active": true,
+            "fields": [{"name": "messages", "version": "v23.0"}],
+        }]})))
+    )))
+)]
+fn read(numbers: &[&Number]) -> Response {
+    let subscription = numbers.first().and_then(|number| {
+        let fields = number.webhook_fields().into_iter();
+        Some(Subscription {
+            object: OBJECT,
+            callback_url: number.webhooks_told().app?,
+            active: true,
+            fields: fields
+                .map(|name| Subscribed {
+                    name,
+                    version: super::super::VERSION,
+                })
+                .collect(),
         })
-        .into_iter()
-        .collect();
-    json!({ "data": data })
+    });
+    ok(&Page::all(subscription.into_iter().collect()))
+}
+
+/// Set the app's address.
+///
+/// With the app's token, in the query as well.
+#[utoipa::path(
+    post,
+    path = "/{app_id}/subscriptions",
+    operation_id = "subscribe",
+    params(
+        Callback,
+        ("fields" = Option<String>, Query, description = "Which events."),
+        ("access_token" = Option<String>, Query, description = "The app's token.")
+    ),
+    security(()),
+    responses(Success)
+)]
+async fn subscribe(numbers: &[&Number], said: &Arguments) -> Result<Response, GraphError> {
+    said.required("object")?;
+    let fields = fields(said)?;
+    let url = address(numbers, said, "", "callback_url")
+        .await?
+        .ok_or_else(|| GraphError::missing("callback_url is required."))?;
+    change(numbers, |told| {
+        told.app = Some(url.clone());
+        if fields.is_some() {
+            told.fields.clone_from(&fields);
+        }
+    })
+    .await?;
+    Ok(success())
+}
+
+/// Remove the app's address, or some of its events.
+#[utoipa::path(
+    delete,
+    path = "/{app_id}/subscriptions",
+    operation_id = "unsubscribe",
+    params(
+        ("fields" = Option<String>, Query, description = "Only these events."),
+        ("access_token" = Option<String>, Query, description = "The app's token.")
+    ),
+    security(()),
+    responses(Success)
+)]
+async fn unsubscribe(numbers: &[&Number], said: &Arguments) -> Result<Response, GraphError> {
+    let fields = fields(said)?;
+    for number in numbers {
+        let subscribed = number.webhook_fields();
+        let unsubscribe = |told: &mut Told| match &fields {
+            // Of some fields: the others stay, and the callback with them.
+            Some(fields) => told.fields = Some(subscribed.difference(fields).cloned().collect()),
+            None => {
+                told.app = None;
+                told.fields = None;
+            }
+        };
+        number.change_webhooks(unsubscribe).await?;
+    }
+    Ok(success())
 }
 
 /// The numbers of the app that the presented token is of: an app token, in the header or as `access_token`.

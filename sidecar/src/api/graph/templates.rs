@@ -4,20 +4,24 @@
 //! what holds for all of them.
 
 mod read;
+mod shape;
 mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
 
 use super::{
     super::{
         GraphError,
-        answer::{ok, success},
+        answer::{Response, ok, success},
+        shape::{Fields, Success},
     },
     Answer, Call,
-    paging::page,
+    paging::{Pages, Paging, page},
 };
 use crate::{
     number::{Number, templates::Error},
@@ -27,6 +31,24 @@ use crate::{
     },
 };
 
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        list,
+        write::create,
+        write::delete,
+        write::upsert,
+        write::archive,
+        write::unarchive,
+        read_one,
+        write::edit,
+        delete_one,
+        unpause,
+    ),
+    tags((name = "Templates", description = "Templates of the account, approved at once."))
+)]
+pub(super) struct Described;
+
 /// `/{account}/message_templates` and its kin.
 pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer {
     let numbers = in_order(numbers);
@@ -34,8 +56,8 @@ pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer 
         (Some("message_templates"), [], &Method::GET | &Method::HEAD) => list(&numbers, call).map(Some),
         (Some("message_templates"), [], &Method::POST) => write::create(&numbers, call).await.map(Some),
         (Some("message_templates"), [], &Method::DELETE) => write::delete(&numbers, call).await.map(Some),
-        (Some("message_templates"), ["archive"], &Method::POST) => write::put_away(&numbers, call, true).await.map(Some),
-        (Some("message_templates"), ["unarchive"], &Method::POST) => write::put_away(&numbers, call, false).await.map(Some),
+        (Some("message_templates"), ["archive"], &Method::POST) => write::archive(&numbers, call).await.map(Some),
+        (Some("message_templates"), ["unarchive"], &Method::POST) => write::unarchive(&numbers, call).await.map(Some),
         (Some("upsert_message_templates"), [], &Method::POST) => write::upsert(&numbers, call).await.map(Some),
         (Some("migrate_message_templates"), [], &Method::POST) => Err(GraphError::invalid(
             "Templates are not migrated between accounts here: read those of the source with GET /{account}/message_templates and register them with POST.",
@@ -56,20 +78,40 @@ pub(super) async fn object(id: &str, numbers: &[&Number], call: &mut Call<'_>) -
         return Ok(None);
     };
     match (call.edge(), call.rest(), call.method) {
-        (None, [], &Method::GET | &Method::HEAD) => Ok(Some(ok(&read::row(&entry, call.query("fields"))?))),
+        (None, [], &Method::GET | &Method::HEAD) => read_one(&entry, call).map(Some),
         (None, [], &Method::POST) => write::edit(id, &holders, call).await.map(Some),
-        (None, [], &Method::DELETE) => {
-            for number in &holders {
-                number.delete_template(id).await?;
-            }
-            Ok(Some(success()))
-        }
-        (Some("unpause"), [], &Method::POST) => unpause(&entry, &holders).await,
+        (None, [], &Method::DELETE) => delete_one(id, &holders).await.map(Some),
+        (Some("unpause"), [], &Method::POST) => unpause(&entry, &holders).await.map(Some),
         (Some("compare"), [], &Method::GET | &Method::HEAD) => Err(GraphError::invalid(
             "What became of templates is not kept here: count sent, delivered and read messages by template from their status webhooks.",
         )),
         _ => Ok(None),
     }
+}
+
+/// Read a template.
+#[utoipa::path(
+    get,
+    path = "/{template_id}",
+    operation_id = "getTemplate",
+    params(Fields),
+    responses((status = 200, body = read::Template, examples(("template" = (value = json!({
+        "name": "order_sent", "language": "en_US", "category": "UTILITY", "status": "APPROVED", "parameter_format": "POSITIONAL",
+        "components": [{"type": "BODY", "text": "Hello {{1}}, your order is on its way.", "example": {"body_text": [["Ana"]]}}],
+        "id": "1407680676729941",
+    }))))))
+)]
+fn read_one(entry: &Entry, call: &Call<'_>) -> Result<Response, GraphError> {
+    Ok(ok(&read::row(entry, call.query("fields"))?))
+}
+
+/// Delete a template by its id.
+#[utoipa::path(delete, path = "/{template_id}", operation_id = "deleteTemplateById", responses(Success))]
+async fn delete_one(id: &str, holders: &[&Number]) -> Result<Response, GraphError> {
+    for number in holders {
+        number.delete_template(id).await?;
+    }
+    Ok(success())
 }
 
 /// So that the first of them is always the same.
@@ -79,7 +121,44 @@ fn in_order<'a>(numbers: &[&'a Number]) -> Vec<&'a Number> {
     numbers
 }
 
-fn list(numbers: &[&Number], call: &Call<'_>) -> Result<super::super::answer::Response, GraphError> {
+/// A page of templates.
+#[derive(Serialize, ToSchema)]
+struct Templates {
+    #[schema(value_type = Vec<read::Template>)]
+    data: Vec<Value>,
+    paging: Paging,
+    // Clients insist on it whether they asked or not.
+    #[schema(inline)]
+    summary: Summary,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Summary {
+    total_count: usize,
+    message_template_count: usize,
+    message_template_limit: usize,
+    are_translations_complete: bool,
+}
+
+/// List the templates.
+#[utoipa::path(
+    get,
+    path = "/{account_id}/message_templates",
+    operation_id = "listTemplates",
+    params(read::Wanted, Fields, Pages),
+    responses((status = 200, body = Templates, examples(("templates" = (value = json!({
+        "data": [{
+            "name": "order_sent", "language": "en_US", "category": "UTILITY", "status": "APPROVED", "parameter_format": "POSITIONAL",
+            "components": [{"type": "BODY", "text": "Hello {{1}}, your order is on its way.", "example": {"body_text": [["Ana"]]}}],
+            "id": "1407680676729941",
+        }],
+        "paging": {"cursors": {"before": "MTAx", "after": "MTAx"}},
+        "summary": {
+            "total_count": 1, "message_template_count": 1, "message_template_limit": 1000, "are_translations_complete": true,
+        },
+    }))))))
+)]
+fn list(numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
     let mut all: BTreeMap<(u64, String), Arc<Entry>> = BTreeMap::new();
     for number in numbers {
         for entry in number.templates().entries() {
@@ -93,26 +172,43 @@ fn list(numbers: &[&Number], call: &Call<'_>) -> Result<super::super::answer::Re
     let base = call.base(numbers.first().and_then(|number| number.surface().api_url.as_deref()));
     let (rows, paging) = page(call, &base, matching, |entry| format!("{:020}{}", entry.created_s, entry.id))?;
     let fields = call.query("fields");
-    let rows = rows.iter().map(|entry| read::row(entry, fields)).collect::<Result<Vec<_>, _>>()?;
-    let mut answer = Map::new();
-    answer.insert("data".to_owned(), rows.into());
-    answer.insert("paging".to_owned(), paging);
-    // Clients insist on it whether they asked or not.
-    answer.insert(
-        "summary".to_owned(),
-        json!({
-            "total_count": total,
-            "message_template_count": count,
-            "message_template_limit": LIMIT,
-            "are_translations_complete": true,
-        }),
-    );
-    Ok(ok(&Value::Object(answer)))
+    let data = rows.iter().map(|entry| read::row(entry, fields)).collect::<Result<Vec<_>, _>>()?;
+    Ok(ok(&Templates {
+        data,
+        paging,
+        summary: Summary {
+            total_count: total,
+            message_template_count: count,
+            message_template_limit: LIMIT,
+            are_translations_complete: true,
+        },
+    }))
 }
 
-async fn unpause(entry: &Entry, holders: &[&Number]) -> Answer {
+/// What became of a pause.
+#[derive(Serialize, ToSchema)]
+struct Unpaused {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Let a paused template be sent again.
+#[utoipa::path(
+    post,
+    path = "/{template_id}/unpause",
+    operation_id = "unpauseTemplate",
+    responses((status = 200, body = Unpaused, examples(
+        ("done" = (value = json!({"success": true}))),
+        ("not paused" = (value = json!({"success": false, "reason": "The template is not paused."})))
+    )))
+)]
+async fn unpause(entry: &Entry, holders: &[&Number]) -> Result<Response, GraphError> {
     if entry.status != Status::Paused {
-        return Ok(Some(ok(&json!({"success": false, "reason": "The template is not paused."}))));
+        return Ok(ok(&Unpaused {
+            success: false,
+            reason: Some("The template is not paused."),
+        }));
     }
     for (at, number) in holders.iter().enumerate() {
         let edit = Edit {
@@ -124,7 +220,10 @@ async fn unpause(entry: &Entry, holders: &[&Number]) -> Answer {
             number.announce_template(&entry, "UNPAUSED").await;
         }
     }
-    Ok(Some(success()))
+    Ok(ok(&Unpaused {
+        success: true,
+        reason: None,
+    }))
 }
 
 impl From<Error> for GraphError {

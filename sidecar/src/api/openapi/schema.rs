@@ -49,27 +49,3 @@ pub(super) fn object<const N: usize>(required: usize, members: [(&str, Value); N
 pub(super) fn page(item: &Value) -> Value {
     object(1, [("data", list(item)), ("paging", of("Paging"))])
 }
-
-/// What every area needs.
-pub(super) fn common() -> Vec<(&'static str, Value)> {
-    let error = object(
-        4,
-        [
-            ("message", text()),
-            ("type", text()),
-            ("code", json!({"type": "integer", "examples": [100, 131_008]})),
-            ("fbtrace_id", text()),
-            ("error_subcode", json!({"type": "integer"})),
-            ("error_data", object(0, [("messaging_product", text()), ("details", text())])),
-            ("is_transient", flag()),
-            ("error_user_title", text()),
-            ("error_user_msg", text()),
-        ],
-    );
-    let cursors = object(0, [("before", text()), ("after", text())]);
-    vec![
-        ("Error", object(1, [("error", error)])),
-        ("Success", object(1, [("success", json!({"const": true}))])),
-        ("Paging", object(0, [("cursors", cursors), ("next", text()), ("previous", text())])),
-    ]
-}

@@ -2,9 +2,13 @@
 //!
 //! What a card may hold is open-ended, so cards are carried as they are; checked is what clients look into.
 
+use utoipa::{
+    PartialSchema as _,
+    openapi::{ArrayBuilder, schema::Schema},
+};
 use waxseal_content::Contacts;
 
-use super::node::Node;
+use super::{node::Node, shape::Card};
 use crate::api::GraphError;
 
 /// As many cards as the Cloud API takes.
@@ -12,7 +16,7 @@ const MOST_CARDS: usize = 257;
 /// Phones, addresses and the like of one card, of each.
 const MOST_EACH: usize = 50;
 /// The longest text in a card, in characters.
-const TEXT_CHARS: usize = 1000;
+pub(super) const TEXT_CHARS: usize = 1000;
 
 const NAMES: [&str; 6] = ["formatted_name", "first_name", "last_name", "middle_name", "suffix", "prefix"];
 const LISTS: [(&str, &[&str]); 4] = [
@@ -22,6 +26,12 @@ const LISTS: [(&str, &[&str]); 4] = [
     ("addresses", &["street", "city", "state", "zip", "country", "country_code", "type"]),
 ];
 const ORG: [&str; 3] = ["company", "department", "title"];
+
+/// How `contacts` is described.
+pub(super) fn cards() -> Schema {
+    let cards = ArrayBuilder::new().items(Card::schema());
+    cards.min_items(Some(1)).max_items(Some(MOST_CARDS)).into()
+}
 
 /// Reads `contacts`.
 pub(super) fn parse(node: &Node<'_>) -> Result<Contacts, GraphError> {

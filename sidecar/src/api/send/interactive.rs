@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use utoipa::openapi::Object;
 use waxseal_content::{Interactive as Content, Link, MediaKind, Reply, Section, Text};
 
 use super::{
@@ -9,16 +10,16 @@ use super::{
     node::Node,
 };
 use crate::{
-    api::GraphError,
+    api::{GraphError, shape::one_of},
     message::{Header, Interactive},
 };
 
 /// The longest body, in characters ...
 const BODY_CHARS: usize = 1024;
 /// ... and that of a list.
-const LIST_BODY_CHARS: usize = 4096;
-const HEADER_CHARS: usize = 60;
-const FOOTER_CHARS: usize = 60;
+pub(super) const LIST_BODY_CHARS: usize = 4096;
+pub(super) const HEADER_CHARS: usize = 60;
+pub(super) const FOOTER_CHARS: usize = 60;
 /// The longest text on a button, in characters.
 const BUTTON_CHARS: usize = 20;
 const BUTTON_ID_CHARS: usize = 256;
@@ -79,6 +80,11 @@ impl Kind {
     const fn new(word: &'static str, action: Option<&'static str>, headers: Headers) -> Self {
         Self { word, action, headers }
     }
+}
+
+/// How `interactive.type` is described.
+pub(super) fn kinds() -> Object {
+    one_of(&KINDS.map(|kind| kind.word))
 }
 
 /// Reads `interactive`.

@@ -9,15 +9,15 @@ use crate::{
 };
 
 /// The longest caption, in characters.
-const CAPTION_CHARS: usize = 1024;
+pub(super) const CAPTION_CHARS: usize = 1024;
 /// The longest file name, in characters.
-const FILENAME_CHARS: usize = 240;
+pub(super) const FILENAME_CHARS: usize = 240;
 /// The longest link, in characters.
 pub(super) const LINK_CHARS: usize = 2048;
 /// The longest media id, in digits.
 const ID_CHARS: usize = 20;
 /// The longest name and address of a place, in characters.
-const PLACE_CHARS: usize = 1000;
+pub(super) const PLACE_CHARS: usize = 1000;
 
 /// The kind of file of this message type.
 pub(super) fn kind(word: &str) -> Option<MediaKind> {

@@ -10,7 +10,7 @@ use crate::{
     template::{Call, Card, Component, Parameter, Part, Value},
 };
 
-const NAME_CHARS: usize = 512;
+pub(super) const NAME_CHARS: usize = 512;
 const LANGUAGE_CHARS: usize = 35;
 /// The longest text that any place of a template takes, in characters.
 const TEXT_CHARS: usize = 32_768;

@@ -278,13 +278,13 @@ fn answers_are_the_documented_bytes() {
         quota: crate::limits::Quota::default(),
     };
     assert_eq!(
-        String::from_utf8(accepted(accepted_head("+1 (555) 01-01", &to), &answer)).unwrap(),
+        String::from_utf8(accepted(contact("+1 (555) 01-01", &to), &answer)).unwrap(),
         r#"{"messaging_product":"whatsapp","contacts":[{"input":"+1 (555) 01-01","wa_id":"15550101"}],"messages":[{"id":"wamid.AbC-_9"}]}"#
     );
     let to = Addressee::UserId("US.13491208655302741918".to_owned());
     answer.message_status = Some(MessageStatus::Accepted);
     assert_eq!(
-        String::from_utf8(accepted(accepted_head("US.13491208655302741918", &to), &answer)).unwrap(),
+        String::from_utf8(accepted(contact("US.13491208655302741918", &to), &answer)).unwrap(),
         concat!(
             r#"{"messaging_product":"whatsapp","contacts":[{"input":"US.13491208655302741918","user_id":"US.13491208655302741918"}],"#,
             r#""messages":[{"id":"wamid.AbC-_9","message_status":"accepted"}]}"#,

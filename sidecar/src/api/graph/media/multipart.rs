@@ -8,6 +8,7 @@ mod small;
 pub(in crate::api::graph) use self::small::small;
 
 use std::{
+    ops::RangeInclusive,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -24,6 +25,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use multer::{Field, Multipart};
 use tokio::time::{Instant, timeout_at};
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 use waxseal_content::Text;
 
 use super::{
@@ -51,8 +53,19 @@ const PART_TIME: Duration = Duration::from_secs(30);
 /// first and reads later would not see the answer otherwise.
 const DRAIN_BYTES: usize = 8 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// How long a file may be asked to be kept.
+const TTL_MINUTES: RangeInclusive<u64> = 60..=43_200;
 /// The longest file name that is kept, in bytes.
 pub(in crate::api) const NAME_BYTES: usize = 255;
+
+/// How the member is described.
+pub(super) fn ttl_minutes() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(*TTL_MINUTES.start()))
+        .maximum(Some(*TTL_MINUTES.end()))
+        .build()
+}
 
 /// Takes an upload in and keeps it.
 ///
@@ -185,7 +198,7 @@ impl Said {
             return Ok(None);
         };
         match text.parse::<u64>() {
-            Ok(minutes @ 60..=43_200) => Ok(Some(Duration::from_secs(minutes * 60))),
+            Ok(minutes) if TTL_MINUTES.contains(&minutes) => Ok(Some(Duration::from_secs(minutes * 60))),
             _ => Err(GraphError::invalid("ttl_minutes must be a whole number from 60 to 43200.")),
         }
     }

@@ -1,6 +1,7 @@
 //! Pictures of QR codes: SVG, and PNG with one bit a pixel and nothing compressed, which is all that black squares need. Pure.
 
 use qrcode::{Color, EcLevel, QrCode};
+use utoipa::ToSchema;
 
 /// Modules of quiet around the code, as the standard has it.
 const QUIET: usize = 4;
@@ -8,7 +9,8 @@ const QUIET: usize = 4;
 const SCALE: usize = 10;
 
 /// What kind of picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "UPPERCASE", as = QrImageFormat)]
 pub(super) enum Format {
     Png,
     Svg,

@@ -1,35 +1,88 @@
 //! Templates as they are shown.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::super::{super::GraphError, Call};
 use crate::template::{
     Category,
-    definition::{Entry, Status},
+    definition::{Entry, ParameterFormat, Status},
 };
 
-/// Fields that a template may have, in the order in which they are shown.
-const FIELDS: [&str; 19] = [
-    "name",
-    "parameter_format",
-    "components",
-    "language",
-    "status",
-    "category",
-    "previous_category",
-    "correct_category",
-    "sub_category",
-    "message_send_ttl_seconds",
-    "rejected_reason",
-    "quality_score",
-    "library_template_name",
-    "cta_url_link_tracking_opted_out",
-    "degrees_of_freedom_spec",
-    "creation_time",
-    "last_updated_time",
-    "specific_rejection_reason",
-    "id",
-];
+/// A template. Members that are never there are fields of the Cloud API for which there is no value here.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Template {
+    id: String,
+    name: Option<String>,
+    parameter_format: Option<ParameterFormat>,
+    #[schema(value_type = Option<Vec<Component>>)]
+    components: Option<Vec<Value>>,
+    language: Option<String>,
+    status: Option<Status>,
+    category: Option<Category>,
+    previous_category: Option<Category>,
+    correct_category: Option<Category>,
+    sub_category: Option<String>,
+    message_send_ttl_seconds: Option<i64>,
+    rejected_reason: Option<&'static str>,
+    #[schema(inline)]
+    quality_score: Option<Quality>,
+    library_template_name: Option<String>,
+    cta_url_link_tracking_opted_out: Option<bool>,
+    #[schema(value_type = Option<Object>)]
+    degrees_of_freedom_spec: Option<Value>,
+    creation_time: Option<u64>,
+    last_updated_time: Option<u64>,
+    specific_rejection_reason: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Quality {
+    score: &'static str,
+    date: u64,
+}
+
+/// A part of a template: `HEADER`, `BODY`, `FOOTER`, `BUTTONS`, …
+#[derive(ToSchema)]
+#[schema(as = TemplateComponent)]
+#[expect(dead_code, reason = "only described")]
+pub(super) struct Component {
+    #[schema(rename = "type")]
+    kind: String,
+    /// Of a header: `TEXT`, `IMAGE`, `VIDEO`, `DOCUMENT`, `LOCATION`.
+    format: Option<String>,
+    text: Option<String>,
+    /// What variables may be filled in with.
+    #[schema(value_type = Option<Object>)]
+    example: Option<Value>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    buttons: Option<Vec<Value>>,
+    /// Of the body of an authentication template.
+    add_security_recommendation: Option<bool>,
+}
+
+/// Which templates a list is asked for.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described")]
+pub(super) struct Wanted {
+    /// Whose name has this in it.
+    name: Option<String>,
+    /// Whose components say this.
+    content: Option<String>,
+    /// Whose name or components say this.
+    name_or_content: Option<String>,
+    /// Of these languages, with commas between them.
+    language: Option<String>,
+    /// Of these categories.
+    category: Option<String>,
+    /// With one of these statuses.
+    status: Option<String>,
+    /// All have `UNKNOWN`.
+    quality_score: Option<String>,
+}
+
 /// Those shown when none are asked for.
 const USUAL: [&str; 9] = [
     "name",
@@ -49,17 +102,48 @@ pub(super) fn row(entry: &Entry, fields: Option<&str>) -> Result<Value, GraphErr
         None => USUAL.iter().map(|name| (*name).to_owned()).collect(),
         Some(asked) => asked,
     };
+    let Value::Object(mut members) = json!(template(entry)) else {
+        return Ok(Value::Null);
+    };
     let mut row = Map::new();
     for name in asked {
-        if !FIELDS.contains(&name.as_str()) {
-            return Err(GraphError::invalid("fields names a field that message templates do not have."));
-        }
-        if let Some(value) = field(entry, &name) {
-            row.insert(name, value);
+        match members.get(&name) {
+            None => return Err(GraphError::invalid("fields names a field that message templates do not have.")),
+            Some(Value::Null) => {}
+            Some(value) => {
+                row.insert(name, value.clone());
+            }
         }
     }
-    row.insert("id".to_owned(), entry.id.as_str().into());
+    row.extend(members.remove("id").map(|id| ("id".to_owned(), id)));
     Ok(Value::Object(row))
+}
+
+fn template(entry: &Entry) -> Template {
+    Template {
+        id: entry.id.clone(),
+        name: Some(entry.name.clone()),
+        parameter_format: Some(entry.parameter_format),
+        components: Some(entry.components.clone()),
+        language: Some(entry.language.clone()),
+        status: Some(entry.status),
+        category: Some(entry.category),
+        previous_category: entry.previous_category,
+        correct_category: None,
+        sub_category: entry.sub_category.clone(),
+        message_send_ttl_seconds: entry.message_send_ttl_seconds,
+        rejected_reason: Some("NONE"),
+        quality_score: Some(Quality {
+            score: "UNKNOWN",
+            date: entry.updated_s,
+        }),
+        library_template_name: None,
+        cta_url_link_tracking_opted_out: None,
+        degrees_of_freedom_spec: None,
+        creation_time: Some(entry.created_s),
+        last_updated_time: Some(entry.updated_s),
+        specific_rejection_reason: None,
+    }
 }
 
 /// The names of `a,b{c,d},e`; what stands in braces is shown whole.
@@ -78,25 +162,6 @@ fn names(fields: &str) -> Vec<String> {
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
         .collect()
-}
-
-fn field(entry: &Entry, name: &str) -> Option<Value> {
-    Some(match name {
-        "name" => entry.name.as_str().into(),
-        "parameter_format" => entry.parameter_format.as_str().into(),
-        "components" => entry.components.clone().into(),
-        "language" => entry.language.as_str().into(),
-        "status" => entry.status.as_str().into(),
-        "category" => entry.category.as_str().into(),
-        "previous_category" => entry.previous_category?.as_str().into(),
-        "sub_category" => entry.sub_category.clone()?.into(),
-        "message_send_ttl_seconds" => entry.message_send_ttl_seconds?.into(),
-        "rejected_reason" => "NONE".into(),
-        "quality_score" => json!({"score": "UNKNOWN", "date": entry.updated_s}),
-        "creation_time" => entry.created_s.into(),
-        "last_updated_time" => entry.updated_s.into(),
-        _ => return None,
-    })
 }
 
 /// Which templates a list is asked for.

@@ -1,15 +1,25 @@
 //! Templates as they are registered and changed.
 
-use rand::Rng as _;
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-use super::super::{
+use rand::Rng as _;
+use serde_json::Value;
+
+use super::{
     super::{
-        GraphError,
-        answer::{Response, ok, success},
+        super::{
+            GraphError,
+            answer::{Response, ok, success},
+            shape::{Success, Yes},
+        },
+        Call,
+        arguments::Arguments,
+        paging::Page,
     },
-    Call,
-    arguments::Arguments,
+    shape::{
+        Archived, MAX_TOGETHER, SUB_CATEGORY_CHARS, TemplateCreate, TemplateEdited, TemplateIds, TemplateMade, TemplateUpdate,
+        TemplateUpsert, Unarchived,
+    },
 };
 use crate::{
     number::Number,
@@ -20,14 +30,29 @@ use crate::{
     },
 };
 
-/// Templates of one request at most.
-const MAX_TOGETHER: usize = 100;
-
 /// Ids are digits, and small enough for clients that hold them as JavaScript numbers.
 fn new_id() -> String {
     rand::rng().random_range(100_000_000_000_000_u64..1_000_000_000_000_000).to_string()
 }
 
+/// Create a template.
+///
+/// Approved at once: nobody reviews it here.
+#[utoipa::path(
+    post,
+    path = "/{account_id}/message_templates",
+    operation_id = "createTemplate",
+    request_body(content = TemplateCreate, examples(("template" = (value = json!({
+        "name": "order_sent", "language": "en_US", "category": "UTILITY",
+        "components": [
+            {"type": "BODY", "text": "Hello {{1}}, your order is on its way.", "example": {"body_text": [["Ana"]]}},
+            {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "Later"}]},
+        ],
+    }))))),
+    responses((status = 200, body = TemplateMade, examples(("created" = (value = json!({
+        "id": "1407680676729941", "status": "APPROVED", "category": "UTILITY",
+    }))))))
+)]
 pub(super) async fn create(numbers: &[&Number], call: &mut Call<'_>) -> Result<Response, GraphError> {
     let said = call.arguments().await?;
     if said.has("library_template_name") {
@@ -44,8 +69,13 @@ pub(super) async fn create(numbers: &[&Number], call: &mut Call<'_>) -> Result<R
     Ok(ok(&told(&entry)))
 }
 
-fn told(entry: &Entry) -> Value {
-    json!({"id": entry.id, "status": entry.status.as_str(), "category": entry.category.as_str()})
+fn told(entry: &Entry) -> TemplateMade {
+    TemplateMade {
+        id: entry.id.clone(),
+        status: entry.status,
+        category: entry.category,
+        language: None,
+    }
 }
 
 fn draft(said: &Arguments) -> Result<Draft, GraphError> {
@@ -58,7 +88,7 @@ fn draft(said: &Arguments) -> Result<Draft, GraphError> {
             .list("components")?
             .ok_or_else(|| GraphError::missing("components is required."))?,
         message_send_ttl_seconds: said.number("message_send_ttl_seconds")?,
-        sub_category: said.bounded("sub_category", 64)?,
+        sub_category: said.bounded("sub_category", SUB_CATEGORY_CHARS)?,
     })
 }
 
@@ -74,6 +104,18 @@ fn format(said: &Arguments) -> Result<Option<ParameterFormat>, GraphError> {
         .transpose()
 }
 
+/// Change a template.
+#[utoipa::path(
+    post,
+    path = "/{template_id}",
+    operation_id = "updateTemplate",
+    request_body(content = TemplateUpdate, examples(("components" = (value = json!({
+        "components": [{"type": "BODY", "text": "It is there, {{1}}.", "example": {"body_text": [["Ana"]]}}],
+    }))))),
+    responses((status = 200, body = TemplateEdited, examples(("changed" = (value = json!({
+        "success": true, "id": "1407680676729941", "name": "order_sent", "category": "UTILITY", "status": "APPROVED",
+    }))))))
+)]
 pub(super) async fn edit(id: &str, holders: &[&Number], call: &mut Call<'_>) -> Result<Response, GraphError> {
     let said = call.arguments().await?;
     // There is no reviewer: the business says itself what becomes of a template, to see what its program makes of it.
@@ -105,16 +147,29 @@ pub(super) async fn edit(id: &str, holders: &[&Number], call: &mut Call<'_>) -> 
     if before != Some(entry.status) {
         number.announce_template(&entry, entry.status.as_str()).await;
     }
-    Ok(ok(&json!({
-        "success": true,
-        "id": entry.id,
-        "name": entry.name,
-        "category": entry.category.as_str(),
-        "status": entry.status.as_str(),
-    })))
+    Ok(ok(&TemplateEdited {
+        success: Yes,
+        id: entry.id.clone(),
+        name: entry.name.clone(),
+        category: entry.category,
+        status: entry.status,
+    }))
 }
 
-/// By name, all its languages; by name and `hsm_id`, that one.
+/// Delete a template.
+///
+/// By name, all its languages; by name and `hsm_id`, that one; by `hsm_ids`, several.
+#[utoipa::path(
+    delete,
+    path = "/{account_id}/message_templates",
+    operation_id = "deleteTemplate",
+    params(
+        ("name" = Option<String>, Query, description = "All languages of it."),
+        ("hsm_id" = Option<String>, Query, description = "Only this one."),
+        ("hsm_ids" = Option<String>, Query, description = "Only these.")
+    ),
+    responses(Success)
+)]
 pub(super) async fn delete(numbers: &[&Number], call: &mut Call<'_>) -> Result<Response, GraphError> {
     let said = call.arguments().await?;
     let name = said.text("name")?;
@@ -151,8 +206,47 @@ fn ids(said: &Arguments) -> Result<Vec<String>, GraphError> {
     Ok(ids)
 }
 
+/// Put templates away.
+#[utoipa::path(
+    post,
+    path = "/{account_id}/message_templates/archive",
+    operation_id = "archiveTemplates",
+    request_body(content = TemplateIds, examples(("one" = (value = json!({"hsm_ids": ["1407680676729941"]}))))),
+    responses((status = 200, body = Archived, examples(("done" = (value = json!({
+        "archived_templates": ["1407680676729941"], "failed_templates": {},
+    }))))))
+)]
+pub(super) async fn archive(numbers: &[&Number], call: &mut Call<'_>) -> Result<Response, GraphError> {
+    let (archived_templates, failed_templates) = put_away(numbers, call, true).await?;
+    Ok(ok(&Archived {
+        archived_templates,
+        failed_templates,
+    }))
+}
+
+/// Take templates out again.
+#[utoipa::path(
+    post,
+    path = "/{account_id}/message_templates/unarchive",
+    operation_id = "unarchiveTemplates",
+    request_body(content = TemplateIds, examples(("one" = (value = json!({"hsm_ids": ["1407680676729941"]}))))),
+    responses((status = 200, body = Unarchived, examples(("done" = (value = json!({
+        "unarchived_templates": ["1407680676729941"], "failed_templates": {},
+    }))))))
+)]
+pub(super) async fn unarchive(numbers: &[&Number], call: &mut Call<'_>) -> Result<Response, GraphError> {
+    let (unarchived_templates, failed_templates) = put_away(numbers, call, false).await?;
+    Ok(ok(&Unarchived {
+        unarchived_templates,
+        failed_templates,
+    }))
+}
+
+/// For which it was done, and why not for the others.
+type PutAway = (Vec<String>, BTreeMap<String, &'static str>);
+
 /// Puts templates away, or takes them out again.
-pub(super) async fn put_away(numbers: &[&Number], call: &mut Call<'_>, away: bool) -> Result<Response, GraphError> {
+async fn put_away(numbers: &[&Number], call: &mut Call<'_>, away: bool) -> Result<PutAway, GraphError> {
     let ids = ids(&call.arguments().await?)?;
     if ids.is_empty() {
         return Err(GraphError::missing("hsm_ids is required."));
@@ -160,7 +254,7 @@ pub(super) async fn put_away(numbers: &[&Number], call: &mut Call<'_>, away: boo
     if ids.len() > MAX_TOGETHER {
         return Err(GraphError::invalid(format!("hsm_ids must be at most {MAX_TOGETHER}.")));
     }
-    let (mut done, mut failed) = (Vec::new(), serde_json::Map::new());
+    let (mut done, mut failed) = (Vec::new(), BTreeMap::new());
     let (from, to) = match away {
         true => (None, Status::Archived),
         false => (Some(Status::Archived), Status::Approved),
@@ -182,15 +276,29 @@ pub(super) async fn put_away(numbers: &[&Number], call: &mut Call<'_>, away: boo
         match any {
             true => done.push(id),
             false => {
-                failed.insert(id, "There is no such template to be changed.".into());
+                failed.insert(id, "There is no such template to be changed.");
             }
         }
     }
-    let key = if away { "archived_templates" } else { "unarchived_templates" };
-    Ok(ok(&json!({ key: done, "failed_templates": failed })))
+    Ok((done, failed))
 }
 
-/// Authentication templates in many languages at once.
+/// Create or change authentication templates, one for each language.
+#[utoipa::path(
+    post,
+    path = "/{account_id}/upsert_message_templates",
+    operation_id = "upsertTemplates",
+    request_body(content = TemplateUpsert, examples(("login" = (value = json!({
+        "name": "login", "category": "AUTHENTICATION", "languages": ["en_US", "pl"],
+        "components": [
+            {"type": "BODY", "add_security_recommendation": true},
+            {"type": "BUTTONS", "buttons": [{"type": "OTP", "otp_type": "COPY_CODE"}]},
+        ],
+    }))))),
+    responses((status = 200, body = Page<TemplateMade>, examples(("made" = (value = json!({"data": [
+        {"id": "1407680676729941", "status": "APPROVED", "category": "AUTHENTICATION", "language": "en_US"},
+    ]}))))))
+)]
 pub(super) async fn upsert(numbers: &[&Number], call: &mut Call<'_>) -> Result<Response, GraphError> {
     let said = call.arguments().await?;
     if category(&said)? != Some(Category::Authentication) {
@@ -255,10 +363,11 @@ pub(super) async fn upsert(numbers: &[&Number], call: &mut Call<'_>) -> Result<R
             first.get_or_insert(entry);
         }
         if let Some(entry) = first {
-            let mut row = told(&entry);
-            row["language"] = entry.language.as_str().into();
-            rows.push(row);
+            rows.push(TemplateMade {
+                language: Some(entry.language.clone()),
+                ..told(&entry)
+            });
         }
     }
-    Ok(ok(&json!({ "data": rows })))
+    Ok(ok(&Page::all(rows)))
 }
