@@ -13,6 +13,8 @@ mod world;
 
 #[path = "nodes/blocks.rs"]
 mod blocks;
+#[path = "nodes/described.rs"]
+mod described;
 #[path = "nodes/flows.rs"]
 mod flows;
 #[path = "nodes/history.rs"]

@@ -57,14 +57,17 @@ pub const fn page() -> &'static str {
     PAGE
 }
 
+/// In the order in which the page shows them.
+fn areas() -> impl Iterator<Item = utoipa::openapi::OpenApi> {
+    let first = [Common::openapi(), super::send::Described::openapi()];
+    first.into_iter().chain(super::graph::described())
+}
+
 fn document() -> Value {
     let mut paths = Map::new();
     let mut schemas = Map::new();
     let mut tags = Vec::new();
-    for area in [Common::openapi(), super::send::Described::openapi()]
-        .into_iter()
-        .chain(super::graph::described())
-    {
+    for area in areas() {
         add(&mut paths, &mut schemas, &mut tags, area);
     }
     for (tag, description, operations, own) in AREAS {

@@ -36,7 +36,6 @@ pub(in crate::api) enum Member {
     /// Nothing at the moment: it is left out.
     Nothing,
     /// Such nodes never have it.
-    #[allow(dead_code, reason = "for nodes that are no types yet")]
     Unknown,
 }
 

@@ -82,7 +82,7 @@ fn list(numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
     let (page, paging) = paging::page(call, &base, all.into_values().collect(), |(flow, _)| key(flow))?;
     let rows = page.iter().map(|(flow, number)| node::node(flow, number, call));
     let rows: Vec<Value> = rows.collect::<Result<_, _>>()?;
-    Ok(ok(&paging::answer(rows, paging)))
+    Ok(ok(&paging::Page::part(rows, paging)))
 }
 
 /// The oldest first.

@@ -4,7 +4,7 @@ use http::HeaderValue;
 use waxseal_content::PhoneNumber;
 
 use super::*;
-use crate::message::MessageStatus;
+use crate::message::{Accepted, MessageStatus};
 
 fn command(json: &str) -> Result<Command, GraphError> {
     parse(&HeaderMap::new(), json.as_bytes(), Edge::Messages)

@@ -57,7 +57,7 @@ pub(super) fn list(flow: &Flow, holder: &Number, call: &Call<'_>) -> Result<Resp
         })
     });
     let rows = rows.collect::<Result<_, _>>()?;
-    Ok(ok(&paging::answer(rows, paging)))
+    Ok(ok(&paging::Page::part(rows, paging)))
 }
 
 /// Where the document of a flow is had, without a token, for so long.

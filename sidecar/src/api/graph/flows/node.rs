@@ -77,7 +77,7 @@ fn preview(flow: &Flow, holder: &Number, call: &Call<'_>) -> Option<Preview> {
 
 /// Whether it can be sent: the flow itself, and the number that sends it.
 fn health(flow: &Flow, holder: &Number) -> Value {
-    let mut health = node::health(&holder.facts(), Some(holder));
+    let mut health = json!(node::health(&holder.facts(), Some(holder)));
     let (able, why) = match flow.status {
         Status::Published => ("AVAILABLE", None),
         Status::Draft if flow.publish_fault().is_none() => ("AVAILABLE", None),
