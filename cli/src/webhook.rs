@@ -29,9 +29,8 @@ Examples:
       Messages that have neither arrived nor failed, and how far their webhooks are.
   waxseal webhook deliveries wamid.TQdgu...
       What became of one message.
-  kubectl port-forward service/acme-support 8443 &
-  waxseal webhook dead-letters --url https://localhost:8443 --ca ca.crt --token-file token --number 594721944749119
-      The same for a sidecar in a cluster.
+  waxseal webhook dead-letters --url https://acme-support-sidecar.shop.svc --ca ca.crt --token-file token --number 594721944749119
+      The same for a sidecar in a cluster, from inside of it; the status of the number has its address.
 
 Neither contents nor consumers are shown. Exit code 1 when nothing runs there or it refuses.";
 

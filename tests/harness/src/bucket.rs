@@ -80,7 +80,6 @@ struct Service {
 }
 
 /// What answers for a bucket.
-#[must_use]
 pub fn router(access: Access, held: Arc<Mutex<Held>>, watcher: Option<Watcher>) -> Router {
     let access = Arc::new(access);
     Router::new().fallback(serve).with_state(Service { access, held, watcher })
