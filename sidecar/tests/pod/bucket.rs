@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 use waxseal_harness::{bucket::Bucket, certificates::Authority};
 
-use crate::world::{ID, PATIENCE, TOKEN, World, until};
+use crate::world::{ID, PATIENCE, Pod, TOKEN, World, until};
 
 const PREFIX: &str = "sealed/files";
 
@@ -140,7 +140,7 @@ async fn files_in_a_bucket_outlive_their_pod_and_go_with_the_number() {
     let erased = erase(&world, "20");
     assert!(erased.status.success(), "{}", String::from_utf8_lossy(&erased.stderr));
     assert!(bucket.keys().is_empty() && !world.path("keys/custody").exists());
-    let logs = pods.iter().map(|pod| pod.output()).collect::<String>() + &String::from_utf8_lossy(&failed.stderr);
+    let logs = pods.iter().map(Pod::output).collect::<String>() + &String::from_utf8_lossy(&failed.stderr);
     assert!(
         !logs.contains("canary") && !logs.contains(&bucket.access().secret),
         "a key in a log"

@@ -8,6 +8,7 @@
 mod node {
     pub mod chapters;
     pub mod load;
+    pub mod surface;
     pub mod world;
 }
 

@@ -113,6 +113,11 @@ fn bad_objects() -> Vec<(Value, Value, &'static str)> {
         ),
         (
             region(),
+            spec(json!({"mediaStore": {"local": {}, "caBundle": "a"}})),
+            "must only be set with `bucket`",
+        ),
+        (
+            region(),
             spec(json!({"mediaStore": {"local": {"sizeLimit": "a lot"}}})),
             "must be an amount of storage",
         ),
@@ -390,7 +395,7 @@ async fn changes(client: &Client) {
         (region(), json!({"mediaStore": {"local": {"sizeLimit": "1.5Gi"}}})),
         (
             region(),
-            json!({"mediaStore": {"bucket": "files", "url": "http://s3:9000", "region": "us-east-1", "prefix": "a/b-c", "credentialsSecretRef": {"name": "s3"}}}),
+            json!({"mediaStore": {"bucket": "files", "url": "http://s3:9000", "region": "us-east-1", "prefix": "a/b-c", "credentialsSecretRef": {"name": "s3"}, "caBundle": "-----BEGIN CERTIFICATE-----"}}),
         ),
         (
             account(),

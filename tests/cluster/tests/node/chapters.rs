@@ -8,12 +8,13 @@ use waxseal_harness::chat::{Chat, Kind};
 
 use super::{
     load::Load,
+    surface,
     world::{NAMESPACE, POD_PATIENCE, REGION_LABEL, World},
 };
 
 const CONSUMER: &str = "+15550123";
 const NUMBER: &str = "+15550177";
-const ARRIVAL: Duration = Duration::from_secs(60);
+pub const ARRIVAL: Duration = Duration::from_secs(60);
 
 pub async fn all(world: &mut World) -> Result<()> {
     let mut begun = Instant::now();
@@ -37,10 +38,15 @@ pub async fn all(world: &mut World) -> Result<()> {
     tell("region change refused; retention above the cap runs nothing");
     pod_killed(world).await.context("a killed pod")?;
     tell("a killed pod is replaced, nothing lost");
+    let files = surface::everything_declared(world)
+        .await
+        .context("what is declared beyond messages")?;
+    tell("TLS at the API, files in a folder and in a bucket, a webhook that wants a certificate");
     operator_upgrade(world).await.context("an upgrade of the operator")?;
     tell("helm upgrade rolls no sidecar");
     deletion(world).await.context("deletion")?;
-    tell("deletion erases Redis, the registration and the keys");
+    surface::erased(world, &files).await.context("deletion of files")?;
+    tell("deletion erases Redis, the registration, the files and the keys");
     uninstall(world).await.context("uninstalling")?;
     tell("uninstalled, declarations still there");
     Ok(())
@@ -82,14 +88,14 @@ fn declaration() -> Value {
     ]})
 }
 
-fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
+pub fn condition<'a>(object: &'a Value, kind: &str) -> &'a Value {
     let conditions = object["status"]["conditions"].as_array();
     conditions
         .and_then(|all| all.iter().find(|one| one["type"] == kind))
         .unwrap_or(&Value::Null)
 }
 
-fn is(object: &Value, kind: &str, status: &str) -> bool {
+pub fn is(object: &Value, kind: &str, status: &str) -> bool {
     condition(object, kind)["status"] == status
 }
 
@@ -124,7 +130,7 @@ async fn both_ways(world: &World) -> Result<()> {
     ensure!(texts == ["from the business"], "{texts:?}");
     let deadline = Instant::now() + ARRIVAL;
     loop {
-        let log = world.kubectl.run(&["logs", "receiver", "--namespace", NAMESPACE]).await?;
+        let log = world.printed("receiver").await?;
         if log.contains("from the consumer") && log.contains("\"delivered\"") {
             break;
         }
@@ -200,7 +206,7 @@ async fn rolling_restart(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn uids(pods: &[Value]) -> Vec<String> {
+pub fn uids(pods: &[Value]) -> Vec<String> {
     pods.iter()
         .filter_map(|pod| pod["metadata"]["uid"].as_str())
         .map(str::to_owned)
@@ -255,7 +261,7 @@ fn tokens(secrets: &[(&str, &str)]) -> String {
     json!({ "spec": { "tokens": tokens } }).to_string()
 }
 
-async fn patch(world: &World, object: &str, patch: &str) -> Result<()> {
+pub async fn patch(world: &World, object: &str, patch: &str) -> Result<()> {
     let args = ["patch", object, "--namespace", NAMESPACE, "--type=merge", "--patch", patch];
     world.kubectl.run(&args).await.map(|_| ())
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Value, json};
 use waxseal_cluster::helm::Helm;
 use waxseal_harness::{
     business::Business,
@@ -25,7 +25,8 @@ pub const REGION_LABEL: &str = "topology.kubernetes.io/region";
 pub const POD_PATIENCE: Duration = Duration::from_secs(120);
 
 const REDIS_IMAGE: &str = "waxseal.test/redis:1";
-const RECEIVER_IMAGE: &str = "waxseal.test/receiver:1";
+/// What a business and a platform team bring themselves.
+const SURROUNDINGS_IMAGE: &str = "waxseal.test/surroundings:1";
 
 /// A cluster, and the tools of the people who use it.
 pub struct World {
@@ -53,8 +54,8 @@ impl World {
             world.node.import_image(&images().join(format!("{name}.tar"))).await?;
         }
         world.import_host_program(REDIS_IMAGE, Path::new("/usr/bin/redis-server")).await?;
-        let receiver = Path::new(env!("CARGO_BIN_EXE_waxseal-webhook-receiver"));
-        world.import_host_program(RECEIVER_IMAGE, receiver).await?;
+        let surroundings = Path::new(env!("CARGO_BIN_EXE_waxseal-surroundings"));
+        world.import_host_program(SURROUNDINGS_IMAGE, surroundings).await?;
         Ok(world)
     }
 
@@ -231,34 +232,36 @@ impl World {
 
     /// The receiver of webhooks, as the business deploys it.
     pub fn receiver(verify_token: &str) -> String {
-        format!(
-            r#"
-apiVersion: v1
-kind: Pod
-metadata:
-  name: receiver
-  namespace: {NAMESPACE}
-  labels: {{app: receiver}}
-spec:
-  automountServiceAccountToken: false
-  securityContext: {{runAsNonRoot: true, runAsUser: 65532, seccompProfile: {{type: RuntimeDefault}}}}
-  containers:
-    - name: receiver
-      image: {RECEIVER_IMAGE}
-      args: ["0.0.0.0:3000", "{verify_token}"]
-      readinessProbe: {{tcpSocket: {{port: 3000}}, periodSeconds: 1}}
-      securityContext: {{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {{drop: [ALL]}}}}
----
-apiVersion: v1
-kind: Service
-metadata:
-  name: receiver
-  namespace: {NAMESPACE}
-spec:
-  selector: {{app: receiver}}
-  ports: [{{name: http, port: 80, targetPort: 3000}}]
-"#
-        )
+        Self::surroundings("receiver", &["webhook", "0.0.0.0:3000", verify_token], None)
+    }
+
+    /// A pod with a Service of its name; with a Secret of certificates it is reached over TLS, on port 443.
+    pub fn surroundings(name: &str, arguments: &[&str], certificates: Option<&str>) -> String {
+        let mut arguments = arguments.to_vec();
+        let (mut mounts, mut volumes) = (json!([]), json!([]));
+        if let Some(secret) = certificates {
+            arguments.push("/certificates");
+            mounts = json!([{"name": "certificates", "mountPath": "/certificates", "readOnly": true}]);
+            volumes = json!([{"name": "certificates", "secret": {"secretName": secret}}]);
+        }
+        let port = if certificates.is_some() { 443 } else { 80 };
+        json!({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": name}}, "spec": {
+                "automountServiceAccountToken": false,
+                "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [{"name": name, "image": SURROUNDINGS_IMAGE, "args": arguments, "volumeMounts": mounts,
+                    "readinessProbe": {"tcpSocket": {"port": 3000}, "periodSeconds": 1},
+                    "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}}],
+                "volumes": volumes}},
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": {
+                "selector": {"app": name}, "ports": [{"port": port, "targetPort": 3000}]}},
+        ]})
+        .to_string()
+    }
+
+    /// What a pod has printed.
+    pub async fn printed(&self, pod: &str) -> Result<String> {
+        self.kubectl.run(&["logs", pod, "--namespace", NAMESPACE]).await
     }
 }
 
