@@ -278,11 +278,21 @@ fn tests_of(workspace: &Workspace, package: &str) -> Result<Line> {
     let package = workspace
         .member(package)
         .with_context(|| format!("the workspace has no package {package}"))?;
-    let tests = package
-        .targets
-        .iter()
-        .filter(|target| target.kind.iter().any(|kind| kind == "test"));
-    let selection: Vec<String> = tests.flat_map(|target| ["--test".to_owned(), target.name.clone()]).collect();
+    let mut selection = Vec::new();
+    for test in package.tests() {
+        // Tests are selected by their names alone, all over the workspace.
+        let other = workspace
+            .members()
+            .find(|other| other.name != package.name && other.tests().any(|name| name == test));
+        if let Some(other) = other {
+            bail!(
+                "{} and {} both have a test file {test}: it would run with the tests of either; rename one",
+                package.name,
+                other.name
+            );
+        }
+        selection.extend(["--test".to_owned(), test.to_owned()]);
+    }
     ensure!(!selection.is_empty(), "{} has no tests", package.name);
     Ok(Line::cargo(["test", "--workspace", "--locked", "--no-fail-fast"]).args(selection))
 }
@@ -292,13 +302,18 @@ mod tests {
     use super::*;
 
     fn workspace() -> Workspace {
+        workspace_with("pywa")
+    }
+
+    /// With a test file of this name in the crate of the client libraries.
+    fn workspace_with(test: &str) -> Workspace {
         let metadata = serde_json::json!({
             "packages": [{"id": "e", "name": "waxseal-e2e", "version": "0.1.0", "license": "AGPL-3.0-only", "source": null,
                 "manifest_path": "/w/tests/e2e/Cargo.toml", "dependencies": [],
                 "targets": [{"name": "waxseal_e2e", "kind": ["lib"]}, {"name": "chat", "kind": ["test"]}, {"name": "kill9", "kind": ["test"]}]},
                 {"id": "l", "name": "waxseal-clients", "version": "0.1.0", "license": "AGPL-3.0-only", "source": null,
                 "manifest_path": "/w/tests/clients/Cargo.toml", "dependencies": [],
-                "targets": [{"name": "waxseal_clients", "kind": ["lib"]}, {"name": "pywa", "kind": ["test"]}]},
+                "targets": [{"name": "waxseal_clients", "kind": ["lib"]}, {"name": test, "kind": ["test"]}]},
                 {"id": "c", "name": "waxseal-cluster", "version": "0.1.0", "license": "AGPL-3.0-only", "source": null,
                 "manifest_path": "/w/tests/cluster/Cargo.toml", "dependencies": [],
                 "targets": [{"name": "waxseal_cluster", "kind": ["lib"]}, {"name": "testbed", "kind": ["test"]}]}],
@@ -335,6 +350,15 @@ mod tests {
         ] {
             assert!(all.contains(expected), "{expected} is not in:\n{all}");
         }
+    }
+
+    #[test]
+    fn a_test_file_of_two_crates_is_refused() {
+        let refused = steps(&[Part::E2e], &workspace_with("chat")).err().unwrap().to_string();
+        assert!(
+            refused.contains("waxseal-e2e and waxseal-clients both have a test file chat"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -88,6 +88,14 @@ struct NodeDependencyKind {
     kind: Option<String>,
 }
 
+impl Package {
+    /// The names of its test files.
+    pub(crate) fn tests(&self) -> impl Iterator<Item = &str> {
+        let tests = self.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "test"));
+        tests.map(|target| target.name.as_str())
+    }
+}
+
 impl Workspace {
     /// Asks cargo.
     pub(crate) fn load() -> Result<Self> {
