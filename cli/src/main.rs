@@ -49,8 +49,8 @@ logged, for example WAXSEAL_LOG=info,waxseal_sidecar=debug. Logs never hold text
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if let Err(error) = harden() {
-        return terminal::fail(&error);
+    if let Err(error) = waxseal_sidecar::harden() {
+        return terminal::fail(&error.into());
     }
     let outcome = match Cli::parse().command {
         Command::Up(args) => Box::pin(up::run(*args)).await,
@@ -60,18 +60,4 @@ async fn main() -> ExitCode {
         Command::Webhook(args) => webhook::run(&args).await,
     };
     outcome.unwrap_or_else(|error| terminal::fail(&error))
-}
-
-/// Keys and texts are in this process's memory: no core dumps, no reading by other processes of the user. One TLS provider for all.
-fn harden() -> anyhow::Result<()> {
-    let none = rustix::process::Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    rustix::process::setrlimit(rustix::process::Resource::Core, none)?;
-    #[cfg(target_os = "linux")]
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
-    // Fails only if there is one already, which then serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(())
 }

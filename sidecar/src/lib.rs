@@ -44,6 +44,7 @@ pub mod names;
 pub mod number;
 #[cfg(feature = "kubernetes")]
 pub mod pod;
+mod process;
 mod serving;
 mod sidecar;
 pub mod template;
@@ -51,5 +52,6 @@ pub mod transport;
 pub mod webhook;
 
 pub use erase::{Erased, Step, erase};
+pub use process::harden;
 pub use serving::Serving;
 pub use sidecar::{Error, Running, Sidecar};

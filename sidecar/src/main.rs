@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         ..logs::Settings::default()
     };
     logs::start(&settings.with_environment())?;
-    harden()?;
+    waxseal_sidecar::harden()?;
     match cli.command {
         Command::Serve(serve) => {
             let options = serve.options();
@@ -39,20 +39,6 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Erase(erase) => run_erase(&erase).await,
     }
-}
-
-/// Keys and texts are in this process's memory: no core dumps, no reading by other processes of the user. One TLS provider for all.
-fn harden() -> anyhow::Result<()> {
-    let none = rustix::process::Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    rustix::process::setrlimit(rustix::process::Resource::Core, none)?;
-    #[cfg(target_os = "linux")]
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
-    // Fails only if there is one already, which then serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(())
 }
 
 async fn run_erase(erase: &args::Erase) -> anyhow::Result<ExitCode> {

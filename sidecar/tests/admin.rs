@@ -4,7 +4,6 @@
     clippy::panic,
     missing_docs,
     unreachable_pub,
-    dead_code,
     reason = "a test fails by panicking"
 )]
 

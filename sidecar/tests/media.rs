@@ -18,7 +18,6 @@ use waxseal_sidecar::{file::Refusal, id::MediaId};
 #[path = "support/files.rs"]
 mod files;
 #[path = "support/http.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
 mod http;
 
 use self::{

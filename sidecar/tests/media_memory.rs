@@ -21,7 +21,6 @@ use hyper::body::Frame;
 use sha2::{Digest as _, Sha256};
 
 #[path = "support/files.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
 mod files;
 
 use self::files::{ID, TOKEN, World, product};

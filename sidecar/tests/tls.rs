@@ -2,7 +2,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    dead_code,
     missing_docs,
     unreachable_pub,
     reason = "a test fails by panicking, and needs only some of what tests share"

@@ -1,4 +1,5 @@
 //! A number that keeps what it is asked for and refuses on request.
+#![allow(dead_code, reason = "each test uses only some of it")]
 
 use std::{
     collections::HashMap,

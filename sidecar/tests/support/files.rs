@@ -1,4 +1,5 @@
 //! A number with a place for files, at a real relay, behind a real port.
+#![allow(dead_code, reason = "each test uses only some of it")]
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
 //! HTTP by hand: what clients do that no HTTP library would let a test do.
+#![allow(dead_code, reason = "each test uses only some of it")]
 
 use std::{net::SocketAddr, time::Duration};
 

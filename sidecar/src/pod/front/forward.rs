@@ -93,33 +93,17 @@ impl Forwarder {
             return Forwarded::NotDone;
         };
         let exchange = async {
-            let answer = match self.client.request(outgoing).await {
-                Ok(answer) => answer,
-                Err(error) if was_never_sent(&error) => return Forwarded::NotDone,
-                Err(_) => return Forwarded::InDoubt,
+            let (mut parts, body) = match self.exchange(outgoing).await {
+                Ok(answer) => answer.into_parts(),
+                Err(not_answered) => return not_answered,
             };
-            let (mut parts, body) = answer.into_parts();
-            if parts.status == StatusCode::MISDIRECTED_REQUEST && parts.headers.contains_key(HOP) {
-                return Forwarded::NotDone;
-            }
             if let Some(place) = stream {
                 end_to_end(&mut parts.headers);
                 let mut answer = Response::new(streamed(body, place));
                 (*answer.status_mut(), *answer.headers_mut()) = (parts.status, parts.headers);
                 return Forwarded::Answered(Box::new(answer));
             }
-            let Ok(body) = Limited::new(body, MOST_ANSWER_BYTES).collect().await else {
-                return Forwarded::InDoubt;
-            };
-            // The length is that of the body, except where the body is left out.
-            let length = parts.headers.remove(header::CONTENT_LENGTH);
-            end_to_end(&mut parts.headers);
-            if let (&Method::HEAD, Some(length)) = (&request.parts.method, length) {
-                parts.headers.insert(header::CONTENT_LENGTH, length);
-            }
-            let mut answer = Response::new(body.to_bytes().into());
-            (*answer.status_mut(), *answer.headers_mut()) = (parts.status, parts.headers);
-            Forwarded::Answered(Box::new(answer))
+            collected(&request.parts.method, parts, body).await
         };
         timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or(Forwarded::InDoubt)
     }
@@ -131,25 +115,27 @@ impl Forwarder {
             return Forwarded::NotDone;
         };
         let exchange = async {
-            let answer = match self.client.request(outgoing).await {
-                Ok(answer) => answer,
-                Err(error) if was_never_sent(&error) => return Forwarded::NotDone,
-                Err(_) => return Forwarded::InDoubt,
-            };
-            let (mut parts, body) = answer.into_parts();
-            if parts.status == StatusCode::MISDIRECTED_REQUEST && parts.headers.contains_key(HOP) {
-                return Forwarded::NotDone;
+            match self.exchange(outgoing).await {
+                Ok(answer) => {
+                    let (answer, body) = answer.into_parts();
+                    collected(&parts.method, answer, body).await
+                }
+                Err(not_answered) => not_answered,
             }
-            let Ok(body) = Limited::new(body, MOST_ANSWER_BYTES).collect().await else {
-                return Forwarded::InDoubt;
-            };
-            parts.headers.remove(header::CONTENT_LENGTH);
-            end_to_end(&mut parts.headers);
-            let mut answer = Response::new(body.to_bytes().into());
-            (*answer.status_mut(), *answer.headers_mut()) = (parts.status, parts.headers);
-            Forwarded::Answered(Box::new(answer))
         };
         timeout(STREAM_TIMEOUT, exchange).await.unwrap_or(Forwarded::InDoubt)
+    }
+
+    /// The other pod's answer, unless it turns the request away.
+    async fn exchange(&self, outgoing: http::Request<Passed>) -> Result<http::Response<Incoming>, Forwarded> {
+        let answer = self.client.request(outgoing).await.map_err(|error| match was_never_sent(&error) {
+            true => Forwarded::NotDone,
+            false => Forwarded::InDoubt,
+        })?;
+        match answer.status() == StatusCode::MISDIRECTED_REQUEST && answer.headers().contains_key(HOP) {
+            true => Err(Forwarded::NotDone),
+            false => Ok(answer),
+        }
     }
 
     /// Asks a pod who it is, and has it look who owns the number.
@@ -165,6 +151,22 @@ impl Forwarder {
         };
         timeout(ASK_TIMEOUT, exchange).await.ok()?
     }
+}
+
+/// An answer to a request of this method, once it is here whole.
+async fn collected(method: &Method, mut parts: http::response::Parts, body: Incoming) -> Forwarded {
+    let Ok(body) = Limited::new(body, MOST_ANSWER_BYTES).collect().await else {
+        return Forwarded::InDoubt;
+    };
+    // The length is that of the body, except where the body is left out.
+    let length = parts.headers.remove(header::CONTENT_LENGTH);
+    end_to_end(&mut parts.headers);
+    if let (&Method::HEAD, Some(length)) = (method, length) {
+        parts.headers.insert(header::CONTENT_LENGTH, length);
+    }
+    let mut answer = Response::new(body.to_bytes().into());
+    (*answer.status_mut(), *answer.headers_mut()) = (parts.status, parts.headers);
+    Forwarded::Answered(Box::new(answer))
 }
 
 /// A body that is here.
