@@ -35,8 +35,9 @@ pub const MAX_ENDPOINT_CHARS: usize = 2048;
 pub const MAX_JSON_BYTES: usize = 1 << 20;
 
 /// Whether a flow may be changed, and sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schema(as = FlowStatus)]
 pub enum Status {
     /// May be changed, and sent to try it.
     Draft,

@@ -126,8 +126,11 @@ pub fn fields(bytes: &[u8]) -> bool {
         Ok(fields) => {
             let (count, depth) = measure(&fields);
             assert!(count <= 64 && depth <= 7, "more fields or deeper ones than are taken");
-            let node = list::node(Some(text), &[], "Thing", Some("7"), |_| list::Member::Is(Value::Null));
-            assert!(node.is_ok_and(|node| node.get("id").is_some()));
+            // One that has everything, and nothing in it.
+            let mut node: serde_json::Map<String, Value> = fields.iter().map(|field| (field.name.to_owned(), Value::Null)).collect();
+            node.insert("id".to_owned(), "7".into());
+            let chosen = list::Asked::of(Some(text), &[]).and_then(|asked| asked.choose(&node, "Thing"));
+            assert!(chosen.is_ok_and(|chosen| chosen == serde_json::json!({"id": "7"})));
             true
         }
         Err(error) => {

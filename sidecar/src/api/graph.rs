@@ -35,10 +35,11 @@ use super::{GraphError, answer::Response};
 use crate::number::Number;
 
 /// What the areas serve, in the order in which a reader is shown it.
-pub(super) fn described() -> [OpenApi; 13] {
+pub(super) fn described() -> [OpenApi; 14] {
     [
         media::Described::openapi(),
         templates::Described::openapi(),
+        flows::Described::openapi(),
         history::Described::openapi(),
         phone::Described::openapi(),
         registration::Described::openapi(),

@@ -2,6 +2,8 @@
 //!
 //! Purpose: every field the Cloud API knows. One that this system has nothing for is left out, as Graph does; one that nobody knows is an error.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{ToSchema, openapi::Object};
@@ -177,18 +179,18 @@ fn throughput(number: Option<&Number>) -> &'static str {
 /// How able the parts are to send, the worst first in the order of this type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
-enum Able {
+pub(super) enum Able {
     Blocked,
     Limited,
     Available,
 }
 
 /// What keeps a part from being available.
-struct Trouble {
-    able: Able,
-    code: u32,
-    description: &'static str,
-    solution: &'static str,
+pub(super) struct Trouble {
+    pub(super) able: Able,
+    pub(super) code: u32,
+    pub(super) description: Cow<'static, str>,
+    pub(super) solution: Option<&'static str>,
 }
 
 /// Whether messages can be sent: the worst of the parts that have a hand in it.
@@ -201,7 +203,7 @@ pub(super) struct Health {
 
 #[derive(Serialize, ToSchema)]
 struct Part {
-    /// `PHONE_NUMBER`, `WABA`, `BUSINESS` or `APP`.
+    /// `PHONE_NUMBER`, `WABA`, `BUSINESS`, `APP` or `FLOW`.
     entity_type: &'static str,
     id: String,
     can_send_message: Able,
@@ -209,14 +211,14 @@ struct Part {
     #[schema(inline)]
     errors: Option<[Obstacle; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    additional_info: Option<[&'static str; 2]>,
+    additional_info: Option<Vec<Cow<'static, str>>>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Obstacle {
     error_code: u32,
-    error_description: &'static str,
-    possible_solution: &'static str,
+    error_description: Cow<'static, str>,
+    possible_solution: Option<&'static str>,
 }
 
 /// The number, its account, its business and its app, and the worst of them.
@@ -230,6 +232,16 @@ pub(super) fn health(facts: &NumberFacts, number: Option<&Number>) -> Health {
     Health {
         can_send_message: entities.iter().map(|part| part.can_send_message).min().unwrap_or(Able::Available),
         entities,
+    }
+}
+
+impl Health {
+    /// With one more part, before all others.
+    pub(super) fn with(mut self, entity_type: &'static str, id: &str, trouble: Option<Trouble>) -> Self {
+        let part = part(entity_type, id, trouble);
+        self.can_send_message = self.can_send_message.min(part.can_send_message);
+        self.entities.insert(0, part);
+        self
     }
 }
 
@@ -249,7 +261,10 @@ fn part(entity_type: &'static str, id: &str, trouble: Option<Trouble>) -> Part {
                 possible_solution: trouble.solution,
             }]);
         }
-        Some(trouble) => part.additional_info = Some([trouble.description, trouble.solution]),
+        Some(trouble) => {
+            let solution = trouble.solution.map(Cow::Borrowed);
+            part.additional_info = Some([Some(trouble.description), solution].into_iter().flatten().collect());
+        }
         None => {}
     }
     part
@@ -261,8 +276,8 @@ fn phone_trouble(facts: &NumberFacts, number: Option<&Number>) -> Option<Trouble
         Some(Trouble {
             able,
             code,
-            description,
-            solution,
+            description: Cow::Borrowed(description),
+            solution: Some(solution),
         })
     };
     if !is_registered {
@@ -302,8 +317,8 @@ fn app_trouble(number: Option<&Number>) -> Option<Trouble> {
     (number?.webhook_verified() == Some(false)).then_some(Trouble {
         able: Able::Limited,
         code: 131_016,
-        description: "The webhook has not answered the verification handshake; events wait.",
-        solution: "Have the webhook's address answer GET with hub.challenge when hub.verify_token is right.",
+        description: Cow::Borrowed("The webhook has not answered the verification handshake; events wait."),
+        solution: Some("Have the webhook's address answer GET with hub.challenge when hub.verify_token is right."),
     })
 }
 

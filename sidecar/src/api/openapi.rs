@@ -5,35 +5,12 @@
 //! areas know and compare. The admin port answers with it at `/openapi.json`, and with the page at `/docs`. Pure.
 
 mod common;
-mod flows;
-#[allow(dead_code, reason = "for areas that are not described by their own code yet")]
-mod operation;
-#[allow(dead_code, reason = "for areas that are not described by their own code yet")]
-mod schema;
 
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
-
-use self::operation::Operation;
-
-/// An area: name, text, operations, schemas.
-type Area = (
-    &'static str,
-    &'static str,
-    fn() -> Vec<Operation>,
-    fn() -> Vec<(&'static str, Value)>,
-);
-
-/// Those that are not described by their own code yet.
-const AREAS: [Area; 1] = [(
-    "Flows",
-    "Forms of several screens: drafts, published, deprecated.",
-    flows::operations,
-    flows::schemas,
-)];
 
 const INTRODUCTION: &str = "\
 The HTTP port of Waxseal speaks the WhatsApp Cloud API: an existing client needs another base address and token, or not even that. \
@@ -69,16 +46,6 @@ fn document() -> Value {
     let mut tags = Vec::new();
     for area in areas() {
         add(&mut paths, &mut schemas, &mut tags, area);
-    }
-    for (tag, description, operations, own) in AREAS {
-        for operation in operations() {
-            let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-            if let Value::Object(path) = path {
-                path.insert(operation.method.to_owned(), operation.describe(tag));
-            }
-        }
-        tags.push(json!({"name": tag, "description": description}));
-        schemas.extend(own().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     }
     common::refer(&mut schemas);
     json!({

@@ -92,7 +92,8 @@ impl Checked {
 }
 
 /// Something that is wrong with a document, as the Cloud API tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = FlowFinding)]
 pub struct Finding {
     /// Which rule.
     pub error: String,
@@ -113,7 +114,8 @@ pub struct Finding {
 }
 
 /// Where in a document something is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = FlowPointer)]
 pub struct Pointer {
     /// See [`Finding`].
     pub line_start: usize,

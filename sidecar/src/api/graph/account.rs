@@ -4,7 +4,7 @@
 
 use http::Method;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
 use super::{
@@ -228,13 +228,21 @@ fn namespace(waba_id: &str) -> String {
 }
 
 /// What little is told of an account where something else is asked for.
-pub(super) fn brief(facts: &NumberFacts) -> Value {
-    json!({
-        "id": facts.waba_id,
-        "name": facts.display_name,
-        "timezone_id": "1",
-        "message_template_namespace": namespace(&facts.waba_id),
-    })
+#[derive(Serialize, ToSchema)]
+pub(super) struct Brief {
+    id: String,
+    name: String,
+    timezone_id: &'static str,
+    message_template_namespace: String,
+}
+
+pub(super) fn brief(facts: NumberFacts) -> Brief {
+    Brief {
+        message_template_namespace: namespace(&facts.waba_id),
+        id: facts.waba_id,
+        name: facts.display_name,
+        timezone_id: "1",
+    }
 }
 
 #[cfg(test)]

@@ -29,22 +29,6 @@ impl Field<'_> {
     }
 }
 
-/// What a node has under a name.
-pub(in crate::api) enum Member {
-    /// This.
-    Is(Value),
-    /// Nothing at the moment: it is left out.
-    Nothing,
-    /// Such nodes never have it.
-    Unknown,
-}
-
-impl From<Option<Value>> for Member {
-    fn from(value: Option<Value>) -> Self {
-        value.map_or(Self::Nothing, Self::Is)
-    }
-}
-
 /// The members of a node that a request asks for.
 pub(in crate::api) struct Asked<'a>(Vec<Field<'a>>);
 
@@ -99,38 +83,6 @@ impl<'a> Asked<'a> {
         }
         Ok(Value::Object(chosen))
     }
-}
-
-/// The members of a node that `fields` asks for, or the default ones; `id` always when there is one.
-///
-/// # Errors
-/// 100 for what no node of this `kind` has, and for what is no list of fields.
-pub(in crate::api) fn node(
-    fields: Option<&str>,
-    default: &[&str],
-    kind: &str,
-    id: Option<&str>,
-    member: impl Fn(&Field<'_>) -> Member,
-) -> Result<Value, GraphError> {
-    let mut node = Map::new();
-    for field in &Asked::of(fields, default)?.0 {
-        match member(field) {
-            Member::Is(value) => {
-                node.insert(field.name.to_owned(), choose(value, &field.members));
-            }
-            Member::Nothing => {}
-            Member::Unknown if field.name == "id" => {}
-            Member::Unknown => {
-                return Err(GraphError::invalid(format!(
-                    "fields names a field that does not exist on node type {kind}."
-                )));
-            }
-        }
-    }
-    if let Some(id) = id {
-        node.insert("id".to_owned(), Value::from(id));
-    }
-    Ok(Value::Object(node))
 }
 
 /// Reads a list of fields.
@@ -290,15 +242,15 @@ mod tests {
     use super::*;
 
     fn read(fields: &str) -> Result<Value, u32> {
-        let whole = json!({
-            "a": 1, "b": {"c": 2, "d": {"e": 3, "f": 4}, "id": "7"}, "l": {"data": [{"x": 1, "y": 2}, {"x": 3}], "paging": {}},
+        let mut whole = json!({
+            "id": "9", "none": null, "a": 1, "b": {"c": 2, "d": {"e": 3, "f": 4}, "id": "7"}, "l": {"data": [{"x": 1, "y": 2}, {"x": 3}], "paging": {}},
         });
-        let member = |field: &Field<'_>| match field.name {
-            "none" => Member::Nothing,
-            "q" => Member::Is(json!(field.modifier("format"))),
-            name => whole.get(name).cloned().map_or(Member::Unknown, Member::Is),
-        };
-        node(Some(fields), &["a"], "Thing", Some("9"), member).map_err(|error| error.code)
+        let asked = Asked::of(Some(fields), &["a"]).map_err(|error| error.code)?;
+        assert_eq!(asked.has("q"), fields.starts_with('q'));
+        if let Some(format) = asked.modifier("q", "format") {
+            whole["q"] = format.into();
+        }
+        asked.choose(&whole, "Thing").map_err(|error| error.code)
     }
 
     #[test]

@@ -10,20 +10,44 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::Method;
 use serde_json::Value;
+use utoipa::{
+    OpenApi,
+    openapi::{ArrayBuilder, schema::Schema},
+};
 
 use super::{
     super::{
         GraphError,
         answer::{Response, ok},
+        shape::{Fields, one_of},
     },
-    Answer, Call, paging,
+    Answer, Call,
+    paging::{self, Page, Pages},
 };
 use crate::{
-    flow::Flow,
+    flow::{CATEGORIES, Flow},
     number::{Number, flows::Error},
 };
 
 pub(super) use self::assets::asset;
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        list,
+        write::create,
+        read,
+        write::edit,
+        write::delete,
+        assets::list,
+        write::upload,
+        write::publish,
+        write::deprecate,
+        assets::asset,
+    ),
+    tags((name = "Flows", description = "Forms of several screens: drafts, published, deprecated."))
+)]
+pub(super) struct Described;
 
 /// `/{account}/flows` and its kin.
 pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer {
@@ -53,7 +77,7 @@ pub(super) async fn object(id: &str, numbers: &[&Number], call: &mut Call<'_>) -
         return Ok(None);
     };
     match (call.edge(), call.rest(), call.method) {
-        (None, [], &Method::GET | &Method::HEAD) => Ok(Some(ok(&node::node(&flow, first, call)?))),
+        (None, [], &Method::GET | &Method::HEAD) => read(&flow, first, call).map(Some),
         (None, [], &Method::POST) => write::edit(id, &holders, call).await.map(Some),
         (None, [], &Method::DELETE) => write::delete(id, &holders).await.map(Some),
         (Some("assets"), [], &Method::GET | &Method::HEAD) => assets::list(&flow, first, call).map(Some),
@@ -64,6 +88,25 @@ pub(super) async fn object(id: &str, numbers: &[&Number], call: &mut Call<'_>) -
     }
 }
 
+/// Read a flow.
+#[utoipa::path(
+    get,
+    path = "/{flow_id}",
+    operation_id = "getFlow",
+    params(Fields),
+    responses((status = 200, body = node::Node, examples(("flow" = (value = json!({
+        "id": "594425479261596", "name": "feedback", "status": "DRAFT", "categories": ["SURVEY"], "validation_errors": [],
+    }))))))
+)]
+fn read(flow: &Flow, holder: &Number, call: &Call<'_>) -> Result<Response, GraphError> {
+    Ok(ok(&node::node(flow, holder, call)?))
+}
+
+/// How `categories` is described.
+fn categories() -> Schema {
+    ArrayBuilder::new().items(one_of(&CATEGORIES)).into()
+}
+
 /// So that the first of them is always the same.
 fn in_order<'a>(numbers: &[&'a Number]) -> Vec<&'a Number> {
     let mut numbers = numbers.to_vec();
@@ -71,6 +114,16 @@ fn in_order<'a>(numbers: &[&'a Number]) -> Vec<&'a Number> {
     numbers
 }
 
+/// List the flows.
+#[utoipa::path(
+    get,
+    path = "/{account_id}/flows",
+    operation_id = "listFlows",
+    params(Fields, Pages),
+    responses((status = 200, body = Page<node::Node>, examples(("flows" = (value = json!({"data": [{
+        "id": "594425479261596", "name": "feedback", "status": "DRAFT", "categories": ["SURVEY"], "validation_errors": [],
+    }]}))))))
+)]
 fn list(numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
     let mut all: BTreeMap<String, (Arc<Flow>, &Number)> = BTreeMap::new();
     for number in numbers {
@@ -82,7 +135,7 @@ fn list(numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
     let (page, paging) = paging::page(call, &base, all.into_values().collect(), |(flow, _)| key(flow))?;
     let rows = page.iter().map(|(flow, number)| node::node(flow, number, call));
     let rows: Vec<Value> = rows.collect::<Result<_, _>>()?;
-    Ok(ok(&paging::Page::part(rows, paging)))
+    Ok(ok(&Page::part(rows, paging)))
 }
 
 /// The oldest first.

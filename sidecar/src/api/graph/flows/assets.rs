@@ -4,16 +4,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, header};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::super::{
     super::{
         GraphError,
         answer::{Body, Response, ok},
+        shape::{Anything, Fields},
     },
     Call,
-    fields::{self, Member},
-    paging,
+    fields::Asked,
+    paging::{self, Page, Pages},
 };
 use crate::{
     flow::Flow,
@@ -28,15 +30,26 @@ pub(super) const PREVIEW_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 *
 /// How long the address of an asset is good.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// An asset, as it is listed.
-#[derive(Serialize)]
+/// The document of a flow, as it is listed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FlowAsset)]
 struct Asset {
     name: &'static str,
     asset_type: &'static str,
     download_url: String,
 }
 
-/// `GET /{flow}/assets`.
+/// Where a flow's document is.
+#[utoipa::path(
+    get,
+    path = "/{flow_id}/assets",
+    operation_id = "listFlowAssets",
+    params(Fields, Pages),
+    responses((status = 200, body = Page<Asset>, examples(("assets" = (value = json!({"data": [{
+        "name": "flow.json", "asset_type": "FLOW_JSON",
+        "download_url": "https://graph.facebook.com/flow_assets/594425479261596?phone_number_id=1&expires=1&signature=AbC",
+    }]}))))))
+)]
 pub(super) fn list(flow: &Flow, holder: &Number, call: &Call<'_>) -> Result<Response, GraphError> {
     let base = call.base(holder.surface().api_url.as_deref());
     let assets: Vec<Asset> = flow
@@ -49,15 +62,12 @@ pub(super) fn list(flow: &Flow, holder: &Number, call: &Call<'_>) -> Result<Resp
         .into_iter()
         .collect();
     let (page, paging) = paging::page(call, &base, assets, |asset| asset.name.to_owned())?;
-    let default = ["name", "asset_type", "download_url"];
-    let rows = page.into_iter().map(|asset| {
-        let asset = json!(asset);
-        fields::node(call.query("fields"), &default, "WhatsAppFlowAsset", None, |field| {
-            asset.get(field.name).map_or(Member::Unknown, |value| Member::Is(value.clone()))
-        })
-    });
-    let rows = rows.collect::<Result<_, _>>()?;
-    Ok(ok(&paging::Page::part(rows, paging)))
+    let asked = Asked::of(call.query("fields"), &["name", "asset_type", "download_url"])?;
+    let rows: Vec<Value> = page
+        .iter()
+        .map(|asset| asked.choose(asset, "WhatsAppFlowAsset"))
+        .collect::<Result<_, _>>()?;
+    Ok(ok(&Page::part(rows, paging)))
 }
 
 /// Where the document of a flow is had, without a token, for so long.
@@ -67,7 +77,17 @@ pub(super) fn address(flow: &Flow, holder: &Number, call: &Call<'_>, lifetime: D
     format!("{base}/flow_assets/{}?{query}", flow.id)
 }
 
-/// `/flow_assets/{flow}`: the addresses given out. Nobody has looked at a token; the signature is as good.
+/// Fetch a flow's document.
+///
+/// The address that the list of assets or a preview gave. 404 when its time is over.
+// Nobody has looked at a token; the signature is as good.
+#[utoipa::path(
+    get,
+    path = "/flow_assets/{ticket}",
+    operation_id = "downloadFlowAsset",
+    security(()),
+    responses((status = 200, body = inline(Anything), examples(("document" = (value = json!({"version": "7.1", "screens": []}))))))
+)]
 pub(in crate::api::graph) fn asset(numbers: &[&Number], call: &Call<'_>) -> Option<Response> {
     if !matches!(*call.method, Method::GET | Method::HEAD) || !call.rest().is_empty() {
         return None;

@@ -2,13 +2,15 @@
 
 use rand::Rng as _;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::{ToSchema, openapi::Object};
 
 use super::{
     super::{
         super::{
             GraphError,
             answer::{Response, ok, success},
+            shape::{File, Product, Success, one_of, text},
         },
         Call,
         arguments::Arguments,
@@ -17,12 +19,13 @@ use super::{
     assets,
 };
 use crate::{
-    flow::{Edit, Finding, Flow, MAX_JSON_BYTES, Refused, Status, catalogue::Draft},
+    flow::{Edit, Finding, Flow, MAX_ENDPOINT_CHARS, MAX_JSON_BYTES, MAX_NAME_CHARS, Refused, Status, catalogue::Draft},
     number::Number,
 };
 
-/// What a flow's creation is answered with.
-#[derive(Serialize)]
+/// A flow that is there now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FlowMade)]
 struct Created<'a> {
     id: &'a str,
     success: bool,
@@ -30,18 +33,94 @@ struct Created<'a> {
     validation_errors: Option<&'a [Finding]>,
 }
 
-/// What a document's upload is answered with.
-#[derive(Serialize)]
+/// It is done. Of a document, what is wrong with it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FlowUploaded)]
 struct Uploaded<'a> {
     success: bool,
-    validation_errors: &'a [Finding],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation_errors: Option<&'a [Finding]>,
 }
+
+/// A flow to be created.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct FlowCreate {
+    #[schema(schema_with = text::<MAX_NAME_CHARS>)]
+    name: String,
+    #[schema(schema_with = super::categories)]
+    categories: Vec<String>,
+    /// The document, in a text.
+    flow_json: Option<String>,
+    publish: Option<bool>,
+    /// Whose document it begins with.
+    clone_flow_id: Option<String>,
+    #[schema(schema_with = text::<MAX_ENDPOINT_CHARS>)]
+    endpoint_uri: Option<String>,
+}
+
+/// What of a flow is to be changed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct FlowUpdate {
+    #[schema(schema_with = text::<MAX_NAME_CHARS>)]
+    name: Option<String>,
+    #[schema(schema_with = super::categories)]
+    categories: Option<Vec<String>>,
+    #[schema(schema_with = text::<MAX_ENDPOINT_CHARS>)]
+    endpoint_uri: Option<String>,
+    #[schema(schema_with = text::<APPLICATION_CHARS>)]
+    application_id: Option<String>,
+    /// The document, in a text.
+    flow_json: Option<String>,
+    /// `PUBLISHED`, `THROTTLED` or `BLOCKED`.
+    status: Option<Status>,
+}
+
+/// The document of a flow.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct FlowAssetUpload {
+    #[schema(value_type = File, inline)]
+    file: Vec<u8>,
+    #[schema(schema_with = asset_name)]
+    name: Option<String>,
+    #[schema(schema_with = asset_type)]
+    asset_type: Option<String>,
+    messaging_product: Option<Product>,
+}
+
+fn asset_name() -> Object {
+    one_of(&[assets::NAME])
+}
+
+fn asset_type() -> Object {
+    one_of(&[assets::TYPE])
+}
+
+/// The longest id of an app.
+const APPLICATION_CHARS: usize = 32;
 
 /// Ids are digits, and small enough for clients that hold them as JavaScript numbers.
 fn new_id() -> String {
     rand::rng().random_range(100_000_000_000_000_u64..1_000_000_000_000_000).to_string()
 }
 
+/// Create a flow.
+///
+/// A draft, unless it is published at once, which takes a document without validation errors.
+#[utoipa::path(
+    post,
+    path = "/{account_id}/flows",
+    operation_id = "createFlow",
+    request_body(content = FlowCreate, examples(("draft" = (value = json!({
+        "name": "feedback", "categories": ["SURVEY"],
+        "flow_json": "{\"version\":\"7.1\",\"screens\":[{\"id\":\"ASK\",\"title\":\"Ask\",\"terminal\":true,\"layout\":{\"type\":\"SingleColumnLayout\",\"children\":[{\"type\":\"Footer\",\"label\":\"Done\",\"on-click-action\":{\"name\":\"complete\",\"payload\":{}}}]}}]}",
+    }))))),
+    responses((status = 200, body = Created<'_>, examples(("created" = (value = json!({
+        "id": "594425479261596", "success": true, "validation_errors": [],
+    }))))))
+)]
 pub(super) async fn create(numbers: &[&Number], call: &mut Call<'_>) -> Result<Response, GraphError> {
     let said = call.arguments().await?;
     let mut draft = Draft {
@@ -81,11 +160,11 @@ pub(super) async fn create(numbers: &[&Number], call: &mut Call<'_>) -> Result<R
         first.announce_flow(&flow, Status::Draft).await;
     }
     let findings = flow.checked.findings.as_slice();
-    Ok(ok(&json!(Created {
+    Ok(ok(&Created {
         id: &flow.id,
         success: findings.is_empty() && (!publish || can_be_published),
         validation_errors: flow.json_bytes.map(|_| findings),
-    })))
+    }))
 }
 
 /// Takes over from the flow with this id whatever is not said of the new one.
@@ -127,6 +206,16 @@ fn json(said: &Arguments) -> Result<Option<String>, GraphError> {
     }
 }
 
+/// Change a flow.
+///
+/// A draft; of what is published only `endpoint_uri`, `application_id` and, to see what a program makes of it, `status`.
+#[utoipa::path(
+    post,
+    path = "/{flow_id}",
+    operation_id = "updateFlow",
+    request_body(content = FlowUpdate, examples(("name" = (value = json!({"name": "feedback 2"}))))),
+    responses((status = 200, body = Uploaded<'_>, examples(("done" = (value = json!({"success": true}))))))
+)]
 pub(super) async fn edit(id: &str, holders: &[&Number], call: &mut Call<'_>) -> Result<Response, GraphError> {
     let said = call.arguments().await?;
     // Nobody looks after endpoints here: the business says itself what becomes of a flow, to see what its program makes of it.
@@ -138,7 +227,7 @@ pub(super) async fn edit(id: &str, holders: &[&Number], call: &mut Call<'_>) -> 
         name: said.text("name")?,
         categories: categories(&said)?,
         endpoint_uri: endpoint(&said)?,
-        application_id: said.bounded("application_id", 32)?,
+        application_id: said.bounded("application_id", APPLICATION_CHARS)?,
         status,
     };
     let document = json(&said)?;
@@ -185,7 +274,16 @@ where
     Ok(flow)
 }
 
-/// `POST /{flow}/assets`.
+/// Upload a draft's document.
+///
+/// What is wrong with it is told, and it is kept all the same: it can be published when nothing is.
+#[utoipa::path(
+    post,
+    path = "/{flow_id}/assets",
+    operation_id = "uploadFlowAsset",
+    request_body(content = FlowAssetUpload, content_type = "multipart/form-data"),
+    responses((status = 200, body = Uploaded<'_>, examples(("uploaded" = (value = json!({"success": true, "validation_errors": []}))))))
+)]
 pub(super) async fn upload(id: &str, holders: &[&Number], call: &mut Call<'_>) -> Result<Response, GraphError> {
     let form = multipart::small(call, MAX_JSON_BYTES).await?;
     for (name, only) in [("name", assets::NAME), ("asset_type", assets::TYPE)] {
@@ -205,22 +303,30 @@ pub(super) async fn upload(id: &str, holders: &[&Number], call: &mut Call<'_>) -
 }
 
 fn uploaded(flow: &Flow) -> Response {
-    ok(&json!(Uploaded {
+    ok(&Uploaded {
         success: true,
-        validation_errors: &flow.checked.findings,
-    }))
+        validation_errors: Some(&flow.checked.findings),
+    })
 }
 
+/// Publish a draft.
+///
+/// From then on it can be sent, and does not change.
+#[utoipa::path(post, path = "/{flow_id}/publish", operation_id = "publishFlow", responses(Success))]
 pub(super) async fn publish(id: &str, holders: &[&Number]) -> Result<Response, GraphError> {
     change(id, holders, |kept, now_s| kept.flow.publish(now_s)).await?;
     Ok(success())
 }
 
+/// Take a published flow out of use.
+#[utoipa::path(post, path = "/{flow_id}/deprecate", operation_id = "deprecateFlow", responses(Success))]
 pub(super) async fn deprecate(id: &str, holders: &[&Number]) -> Result<Response, GraphError> {
     change(id, holders, |kept, now_s| kept.flow.deprecate(now_s)).await?;
     Ok(success())
 }
 
+/// Delete a draft.
+#[utoipa::path(delete, path = "/{flow_id}", operation_id = "deleteFlow", responses(Success))]
 pub(super) async fn delete(id: &str, holders: &[&Number]) -> Result<Response, GraphError> {
     for number in holders {
         number.delete_flow(id).await?;
