@@ -206,8 +206,14 @@ async fn a_flow_from_draft_to_deprecated() {
         change(&copy, "DRAFT", "PUBLISHED"),
         change(&id, "PUBLISHED", "DEPRECATED"),
     ];
-    until("the events", || async { told(&world).len() >= 3 }).await;
-    assert_eq!(told(&world), expected);
+    // An event comes again when its answer took too long; never does a flow take the same step twice.
+    let steps = || {
+        let mut steps = told(&world);
+        steps.dedup();
+        steps
+    };
+    until("the events", || async { steps().len() >= 3 }).await;
+    assert_eq!(steps(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,7 +93,7 @@ async fn everything_said_survives_a_restart_sealed_and_with_an_end() {
             json!({"data": [{"id": ID, "is_cart_enabled": false, "is_catalog_visible": true}]})
         );
         assert_eq!(told[3], json!({"data": [{"entity_name": "Acme"}]}));
-        assert_eq!(told[4], json!({"oba_status": "PENDING"}));
+        assert_eq!(told[4], json!({"id": ID, "oba_status": "PENDING"}));
         assert_eq!(told[5]["data"][0]["business_public_key_signature_status"], "VALID");
         assert_eq!(
             told[6],
