@@ -18,6 +18,7 @@ mod idempotency;
 mod json;
 mod limits;
 mod node;
+mod parameters;
 mod recipient;
 mod route;
 mod send;
@@ -38,8 +39,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use http_body_util::BodyExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as HttpBody, Incoming};
 
 use self::{
@@ -161,9 +162,13 @@ impl<E: Engine> Api<E> {
 
     /// Answers one request, whatever it says.
     pub async fn answer<B: HttpBody<Data = Bytes> + Send + Unpin + 'static>(&self, request: http::Request<B>) -> Response {
-        let (parts, body) = request.into_parts();
-        let (version, route) = route::parse(parts.uri.path());
-        let response = match self.dispatch(&parts, route, body).await {
+        let (mut parts, body) = request.into_parts();
+        let answered = if parts.headers.contains_key(header::AUTHORIZATION) {
+            self.dispatch(&parts, body).await
+        } else {
+            self.dispatch_parameters(&mut parts, body).await
+        };
+        let response = match answered {
             Ok(response) => response,
             Err(error) => {
                 let counter = if error.status.is_server_error() {
@@ -175,16 +180,31 @@ impl<E: Engine> Api<E> {
                 error.into_response()
             }
         };
-        versioned(response, version)
+        versioned(response, route::parse(parts.uri.path()).0)
+    }
+
+    /// A request without a token in its head: it may be a parameter.
+    async fn dispatch_parameters<B: HttpBody<Data = Bytes> + Send + Unpin + 'static>(
+        &self,
+        parts: &mut http::request::Parts,
+        body: B,
+    ) -> Result<Response, GraphError> {
+        parameters::take_token(&mut parts.headers, &parts.uri, None);
+        if parts.headers.contains_key(header::AUTHORIZATION) || !parameters::is_form(&parts.headers) {
+            return self.dispatch(parts, body).await;
+        }
+        let limit_bytes = self.limits.body_bytes.min(parameters::STRANGERS_BYTES);
+        let form = body::read(body, limit_bytes, self.limits.body).await?;
+        parameters::take_token(&mut parts.headers, &parts.uri, Some(&form));
+        self.dispatch(parts, Full::new(form)).await
     }
 
     async fn dispatch<B: HttpBody<Data = Bytes> + Send + Unpin + 'static>(
         &self,
         parts: &http::request::Parts,
-        route: Route<'_>,
         body: B,
     ) -> Result<Response, GraphError> {
-        match (route, &parts.method) {
+        match (route::parse(parts.uri.path()).1, &parts.method) {
             (Route::Messages(id), &Method::POST) => self.messages(parts, id, body, send::message).await,
             (Route::MarketingMessages(id), &Method::POST) => self.messages(parts, id, body, send::marketing_message).await,
             (Route::Node(id), &(Method::GET | Method::HEAD)) if self.numbers.contains_key(id) => {
@@ -215,7 +235,13 @@ impl<E: Engine> Api<E> {
                 let numbers = self.numbers.values().filter_map(|served| served.engine.number()).collect();
                 graph::answer(Target::Word(word, numbers), &mut self.call(parts, body)?).await
             }
-            (Route::Root, method) => Err(GraphError::batch(method)),
+            (Route::Root, method) => {
+                // Some ask for nothing to see whether their token is one.
+                if parts.headers.contains_key(header::AUTHORIZATION) {
+                    self.admitted(parts)?;
+                }
+                Err(GraphError::batch(method))
+            }
             (Route::Source, method) => Err(GraphError::unsupported_object(method)),
             (Route::Unknown, _) => Err(graph::unknown(&route::rest(parts.uri.path()))),
         }
@@ -345,6 +371,7 @@ impl<E: Engine> Api<E> {
     ) -> Result<Response, GraphError> {
         let engine = self.authorize(parts, id)?;
         let body = body::read(body, self.limits.body_bytes, self.limits.body).await?;
+        let body = parameters::message(&parts.headers, &parts.uri, &body).unwrap_or(body);
         match parse(&parts.headers, &body)? {
             Command::Send { message, input } => {
                 if let Some(code) = engine.number().and_then(|number| number.surface().faults.as_ref()?.of_send()) {

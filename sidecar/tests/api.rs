@@ -205,6 +205,7 @@ async fn requests_without_the_right_to_it() {
             with("POST", "/v23.0/999/messages", "tokem"),
             (401, 190),
         ),
+        ("nothing, with a wrong token", with("GET", "/v13.0/", "tokem"), (401, 190)),
         (
             "the node without its token",
             with("GET", &format!("/{ID}"), "token-of-other"),
@@ -215,6 +216,60 @@ async fn requests_without_the_right_to_it() {
         assert_eq!(answer.error(), expected, "{name}");
         assert_eq!(answer.header("www-authenticate").is_some(), expected.0 == 401, "{name}");
     }
+    assert!(port.engine.asked.take().is_empty());
+}
+
+#[tokio::test]
+async fn tokens_and_messages_as_parameters() {
+    let port = port(Limits::default()).await;
+    let path = format!("/v23.0/{ID}/messages");
+    let form = "messaging_product=whatsapp&to=%2B15550101&type=text&text=%7B%22body%22%3A%22hi%22%7D";
+    let (encoded, json) = (
+        "Content-Type: application/x-www-form-urlencoded\r\n",
+        "Content-Type: application/json\r\n",
+    );
+    let without_header = |method: &str, path: &str, headers: &str, body: &str| {
+        let length = body.len();
+        format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
+    };
+    // Meta's own sample programs and libraries: the token in the query or in the form, the members as JSON or as a form.
+    for (path, headers, body) in [
+        (format!("{path}?access_token=token"), json, text("15550101", "hi")),
+        (format!("{path}?access_token=token-old&format=json"), encoded, form.to_owned()),
+        (path.clone(), encoded, format!("{form}&access_token=token&format=json")),
+        (format!("{path}?{form}&access_token=token"), "", String::new()),
+        (format!("{path}?access_token=token"), encoded, text("15550101", "hi")),
+    ] {
+        let answer = exchange(port.address, &without_header("POST", &path, headers, &body)).await;
+        assert_eq!(answer.status, 200, "{path} {body}: {answer:?}");
+        assert_eq!(port.engine.asked.take(), ["+15550101: hi"], "{path} {body}");
+    }
+    let node = exchange(
+        port.address,
+        &without_header("GET", &format!("/{ID}?access_token=token&fields=id"), "", ""),
+    )
+    .await;
+    assert_eq!((node.status, node.json()), (200, json!({"id": ID})));
+    let too_large = format!("access_token=token&x={}", "x".repeat(64 << 10));
+    for (path, body, expected) in [
+        (format!("{path}?access_token=tokem"), form.to_owned(), (401, 190)),
+        (path.clone(), format!("{form}&access_token=token-of-other"), (403, 10)),
+        (path.clone(), form.to_owned(), (401, 190)),
+        (path.clone(), too_large, (413, 100)),
+        (format!("{path}?access_token=token"), "to=15550101".to_owned(), (400, 131_008)),
+    ] {
+        let answer = exchange(port.address, &without_header("POST", &path, encoded, &body)).await;
+        assert_eq!(answer.error(), expected, "{path}");
+    }
+    // The header counts, if there is one.
+    let both = request(
+        "POST",
+        &format!("{path}?access_token=token"),
+        "tokem",
+        json,
+        text("15550101", "hi").as_bytes(),
+    );
+    assert_eq!(exchange(port.address, &both).await.error(), (401, 190));
     assert!(port.engine.asked.take().is_empty());
 }
 

@@ -264,6 +264,26 @@ async fn nodes_have_the_fields_that_clients_ask_for() {
         .await
         .ok();
     assert_eq!(numbers["data"], json!([{"id": ID, "throughput": {"level": "HIGH"}}]));
+    for (mode, found) in [("LIVE", 1), ("SANDBOX", 0)] {
+        let filtering = format!("%5B%7B%22field%22:%22account_mode%22,%22operator%22:%22EQUAL%22,%22value%22:%22{mode}%22%7D%5D");
+        let filtered = world.get(&format!("/{WABA}/phone_numbers?filtering={filtering}")).await.ok();
+        assert_eq!(filtered["data"].as_array().map(Vec::len), Some(found), "{mode}");
+    }
+    let wrong = world
+        .get(&format!("/{WABA}/phone_numbers?filtering=%5B%7B%22field%22:1%7D%5D"))
+        .await;
+    assert!(wrong.error() == (400, 100) && wrong.details().contains("filtering"), "{wrong:?}");
+    // What libraries for all of the Graph ask of an account.
+    let fields = "account_review_status,analytics,auth_international_rate_eligibility,business_verification_status,country,creation_time,\
+                  currency,disable_marketing_messages_on_cloud_api,health_status,id,is_enabled_for_insights,is_shared_with_partners,\
+                  linked_commerce_account,marketing_messages_ad_account,marketing_messages_lite_api_status,\
+                  marketing_messages_onboarding_status,message_template_namespace,name,on_behalf_of_business_info,owner_business,\
+                  owner_business_info,ownership_type,primary_business_location,primary_funding_id,purchase_order_number,\
+                  service_pricing_policy,status,template_auto_archival_enabled,timezone_id,whatsapp_business_manager_messaging_limit,\
+                  whatsapp_manager_marketing_messages_max_price_enroll_status,eligible_for_sending_notifications,\
+                  ineligible_for_sending_notifications_reason";
+    let account = world.get(&format!("/{WABA}?fields={fields}")).await.ok();
+    assert_eq!(account["owner_business"]["id"], account["owner_business_info"]["id"]);
     assert_eq!(world.get(&format!("/{WABA}/activities")).await.ok(), json!({"data": []}));
     let declared = world
         .call("POST", &format!("/{WABA}/phone_numbers"), Some(&json!({"cc": "1"})))

@@ -26,6 +26,8 @@ use crate::{
     number::Number,
 };
 
+/// How many filters a list looks at.
+const MOST_FILTERS: usize = 16;
 const DEFAULT: [&str; 3] = ["name", "timezone_id", "message_template_namespace"];
 
 /// The account. Members that are never there are fields of the Cloud API for which there is no value here.
@@ -40,12 +42,15 @@ struct Account {
     country: Option<&'static str>,
     disable_marketing_messages_on_cloud_api: Option<bool>,
     health_status: Option<Health>,
+    #[schema(inline)]
+    owner_business: Option<Business>,
     owner_business_info: Option<Business>,
     ownership_type: Option<&'static str>,
     #[schema(value_type = Option<Page<PhoneNumber>>)]
     phone_numbers: Option<Page<Value>>,
     status: Option<&'static str>,
     subscribed_apps: Option<Page<SubscribedApp>>,
+    whatsapp_business_manager_messaging_limit: Option<&'static str>,
     auth_international_rate_eligibility: Option<&'static str>,
     creation_time: Option<u64>,
     currency: Option<&'static str>,
@@ -58,6 +63,18 @@ struct Account {
     primary_business_location: Option<&'static str>,
     primary_funding_id: Option<&'static str>,
     purchase_order_number: Option<&'static str>,
+    analytics: Option<&'static str>,
+    call_analytics: Option<&'static str>,
+    conversation_analytics: Option<&'static str>,
+    eligible_for_sending_notifications: Option<bool>,
+    ineligible_for_sending_notifications_reason: Option<&'static str>,
+    is_shared_with_partners: Option<bool>,
+    marketing_messages_ad_account: Option<&'static str>,
+    pricing_analytics: Option<&'static str>,
+    service_pricing_policy: Option<&'static str>,
+    template_analytics: Option<&'static str>,
+    template_auto_archival_enabled: Option<bool>,
+    whatsapp_manager_marketing_messages_max_price_enroll_status: Option<&'static str>,
 }
 
 /// Who the account belongs to.
@@ -118,12 +135,17 @@ fn read(first: &Number, numbers: &[&Number], call: &Call<'_>) -> Result<Response
 
 fn account_node(first: &Number, numbers: &[&Number], asked: &Asked<'_>) -> Account {
     let facts = first.facts();
+    let owner = || Business {
+        id: facts.waba_id.clone(),
+        name: facts.display_name.clone(),
+    };
     let list = || {
         let node = |number: &&Number| node::value(&number.facts(), Some(number), None).ok();
         Page::all(numbers.iter().filter_map(node).collect())
     };
     Account {
         name: Some(facts.display_name.clone()),
+        whatsapp_business_manager_messaging_limit: Some("TIER_UNLIMITED"),
         timezone_id: Some("1"),
         message_template_namespace: Some(namespace(&facts.waba_id)),
         account_review_status: Some("APPROVED"),
@@ -131,10 +153,8 @@ fn account_node(first: &Number, numbers: &[&Number], asked: &Asked<'_>) -> Accou
         country: country::of(facts.phone_number.trim_start_matches('+')),
         disable_marketing_messages_on_cloud_api: Some(false),
         health_status: asked.has("health_status").then(|| node::health(&facts, Some(first))),
-        owner_business_info: Some(Business {
-            id: facts.waba_id.clone(),
-            name: facts.display_name,
-        }),
+        owner_business: Some(owner()),
+        owner_business_info: Some(owner()),
         ownership_type: Some("SELF"),
         phone_numbers: asked.has("phone_numbers").then(list),
         status: Some("ACTIVE"),
@@ -151,6 +171,18 @@ fn account_node(first: &Number, numbers: &[&Number], asked: &Asked<'_>) -> Accou
         primary_business_location: None,
         primary_funding_id: None,
         purchase_order_number: None,
+        analytics: None,
+        call_analytics: None,
+        conversation_analytics: None,
+        eligible_for_sending_notifications: None,
+        ineligible_for_sending_notifications_reason: None,
+        is_shared_with_partners: None,
+        marketing_messages_ad_account: None,
+        pricing_analytics: None,
+        service_pricing_policy: None,
+        template_analytics: None,
+        template_auto_archival_enabled: None,
+        whatsapp_manager_marketing_messages_max_price_enroll_status: None,
     }
 }
 
@@ -206,12 +238,20 @@ fn create() -> GraphError {
     get,
     path = "/{account_id}/phone_numbers",
     operation_id = "listPhoneNumbers",
-    params(Fields, Pages),
+    params(Fields, Pages, ("filtering" = Option<String>, Query, description = "A JSON array of `field`, `operator` (`EQUAL`, `IN`) and `value`.")),
     responses((status = 200, body = Page<PhoneNumber>, examples(("numbers" = (value = json!({"data": [{"id": "106540352242922"}]}))))))
 )]
 fn list(numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
     let base = call.base(numbers.first().and_then(|number| number.surface().api_url.as_deref()));
-    let (page, paging) = paging::page(call, &base, numbers.to_vec(), |number| number.id().to_owned())?;
+    let wanted = filters(call)?;
+    let fits = |number: &&Number| {
+        let value = |field: &str| node::value(&number.facts(), Some(number), Some(field)).ok()?.get(field).cloned();
+        wanted
+            .iter()
+            .all(|(field, wanted)| value(field).is_some_and(|value| wanted.contains(&value)))
+    };
+    let numbers = numbers.iter().copied().filter(fits).collect();
+    let (page, paging) = paging::page(call, &base, numbers, |number| number.id().to_owned())?;
     let nodes: Result<Vec<Value>, GraphError> = page
         .iter()
         .map(|number| node::value(&number.facts(), Some(number), call.query("fields")))
@@ -243,6 +283,26 @@ pub(super) fn brief(facts: NumberFacts) -> Brief {
         name: facts.display_name,
         timezone_id: "1",
     }
+}
+
+/// `filtering=[{"field":"account_mode","operator":"EQUAL","value":"LIVE"}]`: fields, and the values they may have.
+fn filters(call: &Call<'_>) -> Result<Vec<(String, Vec<Value>)>, GraphError> {
+    let wrong =
+        || GraphError::invalid("filtering must be a JSON array of objects with field, operator (EQUAL, or IN with an array) and value.");
+    let Some(text) = call.query("filtering").filter(|text| !text.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let list: Vec<Value> = serde_json::from_str(text).map_err(|_| wrong())?;
+    let filter = |filter: &Value| {
+        let field = filter["field"].as_str()?.to_ascii_lowercase();
+        let values = match (filter["operator"].as_str().unwrap_or("EQUAL"), &filter["value"]) {
+            ("EQUAL", value) => vec![value.clone()],
+            ("IN", Value::Array(values)) => values.clone(),
+            _ => return None,
+        };
+        Some((field, values))
+    };
+    list.iter().take(MOST_FILTERS).map(|item| filter(item).ok_or_else(wrong)).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use http::{HeaderMap, Method, Uri, header};
 use http_body_util::{BodyExt as _, Empty, combinators::UnsyncBoxBody};
 use serde_json::{Map, Value};
 
-use super::{super::GraphError, arguments::Arguments};
+use super::{
+    super::{GraphError, parameters},
+    arguments::Arguments,
+};
 
 /// The body of a request while nobody has read it. An error says that it broke off.
 pub(in crate::api) type Unread = UnsyncBoxBody<Bytes, BrokenOff>;
@@ -102,7 +105,7 @@ impl<'a> Call<'a> {
     }
 
     /// What the request says, wherever its client wrote it: a JSON object or a form in the body, and whatever of the query the body does not
-    /// say. `access_token` and `fields` are no arguments.
+    /// say. Parameters of every call (`access_token` and the like) and `fields` are no arguments.
     ///
     /// # Errors
     /// HTTP 413, 408 or 400 when there is no such body.
@@ -113,8 +116,9 @@ impl<'a> Call<'a> {
         };
         self.read = Some(body.clone());
         let mut members = self.members(&body)?;
+        members.retain(|name, _| !parameters::is_of_every_call(name));
         for (name, value) in &self.query {
-            if !matches!(name.as_str(), "access_token" | "fields") && !members.contains_key(name) {
+            if !(name == "fields" || parameters::is_of_every_call(name) || members.contains_key(name)) {
                 members.insert(name.clone(), Value::String(value.clone()));
             }
         }
@@ -126,15 +130,9 @@ impl<'a> Call<'a> {
         if body.trim_ascii().is_empty() {
             return Ok(Map::new());
         }
-        let kind = self.header(&header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-        if kind.starts_with("application/x-www-form-urlencoded") && !body.trim_ascii_start().starts_with(b"{") {
-            let form = Uri::builder()
-                .path_and_query([b"/?".as_slice(), body.trim_ascii()].concat())
-                .build()
-                .ok()
-                .and_then(|uri| axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok())
-                .ok_or_else(|| GraphError::invalid("The request body is not a valid form in UTF-8."))?;
-            return Ok(form.0.into_iter().map(|(name, value)| (name, Value::String(value))).collect());
+        if parameters::is_form(self.headers) && !body.trim_ascii_start().starts_with(b"{") {
+            let said = parameters::of_form(body).map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())));
+            return Ok(said.collect());
         }
         // The reader's own words may repeat the request.
         match serde_json::from_slice(body) {

@@ -165,11 +165,11 @@ fn cursor(call: &Call<'_>, name: &str) -> Result<Option<String>, GraphError> {
         .ok_or_else(|| GraphError::invalid(format!("{name} must be a cursor that a list gave out.")))
 }
 
-/// The request's own address with another cursor, without its token.
+/// The request's own address with another cursor. A token that it has is part of it: who wrote it there follows the address as it is.
 fn link(call: &Call<'_>, base: &str, cursor: &str, value: &str) -> String {
     let mut url = format!("{base}{}?", call.uri.path());
     for (name, said) in &call.query {
-        if !matches!(name.as_str(), "access_token" | "after" | "before") {
+        if !matches!(name.as_str(), "after" | "before") {
             url.push_str(&format!("{}={}&", encoded(name), encoded(said)));
         }
     }
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(first, ["a", "b"]);
         assert_eq!(paging.previous, None);
         let next = paging.next.unwrap();
-        assert_eq!(next, "http://x/v23.0/1/list?limit=2&fields=x%2Cy&after=Yg");
+        assert_eq!(next, "http://x/v23.0/1/list?limit=2&fields=x%2Cy&access_token=t&after=Yg");
         // "b" is gone and "c" has come.
         let changed = ["a", "c", "d", "e", "f"];
         let (second, paging) = pages(next.split_once('?').unwrap().1, &changed).unwrap();

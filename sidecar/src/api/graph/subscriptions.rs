@@ -371,17 +371,20 @@ async fn change(numbers: &[&Number], change: impl Fn(&mut Told) + Sync) -> Resul
     Ok(())
 }
 
-/// Fields, as a list or as one text with commas between them.
+/// Fields, as a list, be it written as JSON within a text (as n8n does it), or as one text with commas between them.
 fn fields(arguments: &Arguments) -> Result<Option<BTreeSet<String>>, GraphError> {
     let wrong = || GraphError::invalid("fields must be at most 64 names of webhook fields, of a-z, 0-9 and _.");
     let names: Vec<String> = match arguments.value("fields") {
         None => return Ok(None),
-        Some(Value::Array(list)) => list
+        Some(Value::String(text)) if !text.trim_start().starts_with('[') => text.split(',').map(|name| name.trim().to_owned()).collect(),
+        Some(_) => arguments
+            .list("fields")
+            .ok()
+            .flatten()
+            .ok_or_else(wrong)?
             .iter()
             .map(|name| name.as_str().map(str::to_owned).ok_or_else(wrong))
             .collect::<Result<_, _>>()?,
-        Some(Value::String(text)) => text.split(',').map(|name| name.trim().to_owned()).collect(),
-        Some(_) => return Err(wrong()),
     };
     let names: BTreeSet<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
     let is_name = |name: &String| {
@@ -393,5 +396,28 @@ fn fields(arguments: &Arguments) -> Result<Option<BTreeSet<String>>, GraphError>
     match names.len() <= MAX_FIELDS && names.iter().all(is_name) {
         true => Ok(Some(names)),
         false => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_as_clients_write_them() {
+        let read = |value: Value| fields(&Arguments::new(serde_json::Map::from_iter([("fields".to_owned(), value)])));
+        let two = BTreeSet::from(["messages".to_owned(), "security".to_owned()]);
+        for value in [
+            json!("messages,security"),
+            json!(" security, messages,"),
+            json!(["messages", "security"]),
+            json!("[\"messages\",\"security\"]"),
+        ] {
+            assert_eq!(read(value.clone()).unwrap().as_ref(), Some(&two), "{value}");
+        }
+        assert_eq!(read(Value::Null).unwrap(), None);
+        for value in [json!("[messages]"), json!("Messages"), json!([1]), json!({"a": 1}), json!(7)] {
+            assert_eq!(read(value.clone()).unwrap_err().code, 100, "{value}");
+        }
     }
 }

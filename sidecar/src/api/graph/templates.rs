@@ -54,6 +54,13 @@ pub(super) async fn account(numbers: &[&Number], call: &mut Call<'_>) -> Answer 
     let numbers = in_order(numbers);
     match (call.edge(), call.rest(), call.method) {
         (Some("message_templates"), [], &Method::GET | &Method::HEAD) => list(&numbers, call).map(Some),
+        // Not in the Cloud API's own description, and some clients ask so all the same.
+        (Some("message_templates"), [id], &Method::GET | &Method::HEAD) => {
+            match numbers.iter().find_map(|number| number.templates().by_id(id).cloned()) {
+                Some(entry) => Ok(Some(ok(&read::row(&entry, call.query("fields"))?))),
+                None => Ok(None),
+            }
+        }
         (Some("message_templates"), [], &Method::POST) => write::create(&numbers, call).await.map(Some),
         (Some("message_templates"), [], &Method::DELETE) => write::delete(&numbers, call).await.map(Some),
         (Some("message_templates"), ["archive"], &Method::POST) => write::archive(&numbers, call).await.map(Some),

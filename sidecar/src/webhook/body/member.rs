@@ -11,6 +11,8 @@ use crate::message::{InboundBody, InboundMedia, InboundMessage};
 /// What clients expect of a flow that says nothing else.
 const FLOW_BODY: &str = "Sent";
 const FLOW_NAME: &str = "flow";
+/// What clients expect of a document that has no name.
+const DOCUMENT_NAME: &str = "Untitled";
 /// How deep a card is nested at most. With the envelope around it that stays below what readers take: 64 levels in some.
 const CARD_DEPTH: usize = 32;
 
@@ -71,6 +73,10 @@ struct Context<'a> {
 struct SystemMember<'a> {
     body: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     wa_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<&'a str>,
@@ -117,8 +123,8 @@ struct ReactionMember<'a> {
 struct MediaMember<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal")]
     caption: Option<&'a Text>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal")]
-    filename: Option<&'a Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<&'a str>,
     mime_type: &'a str,
     sha256: String,
     id: &'a str,
@@ -199,7 +205,7 @@ fn reveal<S: Serializer>(text: &Option<&Text>, serializer: S) -> Result<S::Ok, S
 
 impl<'a> Message<'a> {
     pub(super) fn new(message: &'a InboundMessage) -> Self {
-        let (said, r#type) = said(&message.body);
+        let (said, r#type) = said(message);
         let errors = match (&message.body, r#type) {
             (InboundBody::MediaTooLarge, _) => Some([error::MEDIA_TOO_LARGE]),
             (_, UNSUPPORTED) => Some([error::UNSUPPORTED]),
@@ -224,8 +230,8 @@ impl<'a> Message<'a> {
 
 const UNSUPPORTED: &str = "unsupported";
 
-fn said(body: &InboundBody) -> (Said<'_>, &'static str) {
-    match body {
+fn said(message: &InboundMessage) -> (Said<'_>, &'static str) {
+    match &message.body {
         InboundBody::Text(body) => (Said::Text(TextMember { body: body.reveal() }), "text"),
         InboundBody::Reaction { message, emoji } => {
             let member = ReactionMember {
@@ -269,6 +275,8 @@ fn said(body: &InboundBody) -> (Said<'_>, &'static str) {
             let member = Said::System {
                 system: SystemMember {
                     body: "The security code of this consumer has changed.",
+                    identity: Some(hash),
+                    customer: Some(message.from.wa_id()),
                     wa_id: None,
                     user_id: None,
                     r#type: "customer_identity_changed",
@@ -285,6 +293,8 @@ fn said(body: &InboundBody) -> (Said<'_>, &'static str) {
             let member = Said::System {
                 system: SystemMember {
                     body: "This consumer has changed to another phone number.",
+                    identity: None,
+                    customer: None,
                     wa_id: Some(to.wa_id()),
                     user_id: Some(user_id),
                     r#type: "user_changed_number",
@@ -313,8 +323,8 @@ fn is_card(card: &Value) -> bool {
 fn said_of_media(media: &InboundMedia) -> Said<'_> {
     let member = MediaMember {
         caption: media.caption.as_ref(),
-        // Only documents have names here, whatever a consumer writes.
-        filename: media.filename.as_ref().filter(|_| media.kind == MediaKind::Document),
+        // Documents have it, always, and nothing else does.
+        filename: (media.kind == MediaKind::Document).then(|| media.filename.as_ref().map_or(DOCUMENT_NAME, Text::reveal)),
         mime_type: media.mime_type.reveal(),
         sha256: BASE64_STANDARD.encode(media.sha256),
         id: &media.id,

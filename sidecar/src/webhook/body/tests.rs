@@ -1,7 +1,9 @@
+use waxseal_content::MediaKind;
+
 use super::*;
 use crate::{
     id::Wamid,
-    message::{FailureReason, InboundBody, InboundContext, Quoted},
+    message::{FailureReason, InboundBody, InboundContext, InboundMedia, Quoted},
 };
 
 fn account() -> Account {
@@ -104,6 +106,46 @@ fn a_reaction_and_its_removal() {
             format!(r#"{HEAD}{CONTACT}{{{MESSAGE}"reaction":{member},"type":"reaction"}}{TAIL}"#)
         );
     }
+}
+
+/// Readers with types want it of a document, and know it of nothing else.
+#[test]
+fn the_name_of_a_file() {
+    let member = |kind: MediaKind, filename: Option<&str>| {
+        let media = InboundMedia {
+            kind,
+            id: "1166846181421424".to_owned(),
+            url: None,
+            mime_type: Text::from("application/pdf"),
+            sha256: [7; 32],
+            caption: None,
+            filename: filename.map(Text::from),
+            voice: false,
+            animated: false,
+        };
+        let body = text_of(account().message(&message(InboundBody::Media(Box::new(media)))));
+        let read: serde_json::Value = serde_json::from_str(&body).unwrap();
+        read["entry"][0]["changes"][0]["value"]["messages"][0][kind.as_str()]["filename"].clone()
+    };
+    assert_eq!(member(MediaKind::Document, Some("a.pdf")), "a.pdf");
+    assert_eq!(member(MediaKind::Document, None), "Untitled");
+    for kind in [MediaKind::Image, MediaKind::Audio, MediaKind::Video, MediaKind::Sticker] {
+        assert!(member(kind, Some("a")).is_null());
+    }
+}
+
+#[test]
+fn a_new_identity() {
+    let body = text_of(account().message(&message(InboundBody::IdentityChanged {
+        hash: "DF2lS5v2W6x=".to_owned(),
+        at_s: 1_749_416_383,
+    })));
+    let member = concat!(
+        r#""system":{"body":"The security code of this consumer has changed.","identity":"DF2lS5v2W6x=","customer":"15550101","#,
+        r#""type":"customer_identity_changed"},"#,
+        r#""identity":{"acknowledged":false,"created_timestamp":"1749416383","hash":"DF2lS5v2W6x="},"type":"system"}"#,
+    );
+    assert_eq!(body, format!("{HEAD}{CONTACT}{{{MESSAGE}{member}{TAIL}"));
 }
 
 #[test]
