@@ -22,10 +22,21 @@ use crate::{PATIENCE, namespace::package, stage::Stage};
 /// The language of a driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// `tests/clients/pywa/*.py`, with the Python that has the libraries.
+    /// `tests/clients/*/*.py`, with the Python that has the libraries; those of `pywa` unless another folder is named.
     Python,
-    /// `tests/clients/whatsapp_api_js/*.mjs`.
+    /// `tests/clients/*/*.mjs`; those of `whatsapp_api_js` unless another folder is named.
     Node,
+}
+
+impl Kind {
+    /// The folder of a script, and its name in there.
+    fn place(self, script: &str) -> (PathBuf, &str) {
+        let (folder, name) = script.split_once('/').unwrap_or(match self {
+            Self::Python => ("pywa", script),
+            Self::Node => ("whatsapp_api_js", script),
+        });
+        (package().join(folder), name)
+    }
 }
 
 /// A line of a driver.
@@ -73,32 +84,36 @@ fn installed(variable: &str, place: &str) -> Result<PathBuf> {
 }
 
 impl Driver {
-    /// Starts a driver of the stage and tells it the facts.
+    /// Starts a driver of the stage (`name` or `folder/name`) and tells it the facts.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn start(kind: Kind, script: &str, stage: &Stage, more: &Value) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let (scripts, name) = kind.place(script);
         let mut command = match kind {
             Kind::Python => {
                 let mut command = Command::new(python()?);
-                command.arg(package().join("pywa").join(script));
+                // What all of them share is there.
+                command.arg(scripts.join(name)).env("PYTHONPATH", package().join("pywa"));
                 command
             }
             Kind::Node => {
                 // Modules are looked for beside the file that imports them.
                 let modules = installed("WAXSEAL_CLIENTS_NODE_MODULES", "clients-node/node_modules")?;
                 std::os::unix::fs::symlink(modules, folder.path().join("node_modules"))?;
-                for entry in fs::read_dir(package().join("whatsapp_api_js"))? {
+                for entry in fs::read_dir(package().join("node"))?.chain(fs::read_dir(scripts)?) {
                     let path = entry?.path();
                     fs::copy(&path, folder.path().join(path.file_name().unwrap_or_default()))?;
                 }
                 let mut command = Command::new("node");
-                command.arg(folder.path().join(script));
+                command.arg(folder.path().join(name));
                 command
             }
         };
         let authority = stage.authority();
+        let mut facts = stage.facts(more)?;
+        facts["work"] = folder.path().display().to_string().into();
         for name in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"] {
             command.env_remove(name);
         }
@@ -108,7 +123,7 @@ impl Driver {
             .env("NODE_EXTRA_CA_CERTS", &authority)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONUNBUFFERED", "1")
-            .env("WAXSEAL_FACTS", stage.facts(more)?.to_string())
+            .env("WAXSEAL_FACTS", facts.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(folder.path().join("stderr"))?);
