@@ -401,6 +401,8 @@ fn fields(arguments: &Arguments) -> Result<Option<BTreeSet<String>>, GraphError>
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
