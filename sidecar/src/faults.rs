@@ -1,26 +1,33 @@
-//! Faults on purpose, for the development of programs that use the port: requests that are refused, events that are not delivered.
+//! Faults on purpose, for the development of programs that use the port: requests that are refused, events that are not delivered, time that
+//! passes at once.
 //!
 //! There are none unless [`Surface::faults`](crate::config::Surface::faults) holds a [`Faults`]; pods never do. Whoever holds a clone of it says
-//! what goes wrong. Consulted where a message comes in at the port and where an attempt at delivery begins; must not be known anywhere else.
+//! what goes wrong. Consulted where a message comes in at the port, where an attempt at delivery begins, and for the window of
+//! a conversation; must not be known anywhere else.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-use crate::webhook::outcome::{Failure, Outcome};
+use crate::{
+    moment::Moment,
+    webhook::outcome::{Failure, Outcome},
+};
 
 /// More rules make no sense.
 const MAX_RULES: usize = 100;
+/// Nothing is kept for longer.
+const MAX_SKIP_S: f64 = 30.0 * 86_400.0;
 
 /// What goes wrong now. Cheap to clone; every clone is the same.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Vec<Active>>>);
 
-/// Something that goes wrong: one of `api` and `webhook`, as often and as long as the rest says.
+/// Something that goes wrong: one of `api` and `webhook`, as often and as long as the rest says. Or `skip` alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
@@ -30,6 +37,9 @@ pub struct Rule {
     /// An event is not delivered, as if its endpoint had done this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// So many seconds pass at once, for the windows of conversations: who wrote before this wrote that much earlier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<f64>,
     /// How often; for ever when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
@@ -67,8 +77,8 @@ pub const CODES: [u32; 5] = [130_429, 131_000, 131_016, 131_056, 131_057];
 /// A rule that makes no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// Neither or both of `api` and `webhook`.
-    #[error("a fault is one of api and webhook")]
+    /// None or several of `api`, `webhook` and `skip`.
+    #[error("a fault is one of api, webhook and skip")]
     Kind,
     /// A code that cannot be told.
     #[error("api is one of 130429, 131000, 131016, 131056 and 131057")]
@@ -82,6 +92,9 @@ pub enum Invalid {
     /// No time.
     #[error("seconds is above 0 and at most a day")]
     Time,
+    /// No time that could pass.
+    #[error("skip is above 0 seconds and at most 30 days, and says neither times, share nor seconds")]
+    Skip,
     /// Too many of them.
     #[error("at most 100 faults at a time")]
     Many,
@@ -89,12 +102,21 @@ pub enum Invalid {
 
 struct Active {
     rule: Rule,
+    since_ms: u64,
     until: Option<Instant>,
     left: Option<u32>,
 }
 
 impl Rule {
     fn check(&self) -> Result<(), Invalid> {
+        if let Some(seconds) = self.skip {
+            let is_alone = self.times.is_none() && self.share.is_none() && self.seconds.is_none();
+            return match (self.api, self.webhook) {
+                (None, None) if is_alone && seconds > 0.0 && seconds <= MAX_SKIP_S => Ok(()),
+                (None, None) => Err(Invalid::Skip),
+                _ => Err(Invalid::Kind),
+            };
+        }
         match (self.api, self.webhook) {
             (Some(code), None) if !CODES.contains(&code) => return Err(Invalid::Code),
             (None, Some(Webhook::Status(status))) if !(300..600).contains(&status) => return Err(Invalid::Status),
@@ -123,7 +145,9 @@ impl Faults {
         if active.len() + rules.len() > MAX_RULES {
             return Err(Invalid::Many);
         }
+        let since_ms = Moment::of(SystemTime::now()).ms;
         active.extend(rules.into_iter().map(|rule| Active {
+            since_ms,
             until: rule.seconds.map(|seconds| now + Duration::from_secs_f64(seconds)),
             left: rule.times,
             rule,
@@ -145,6 +169,14 @@ impl Faults {
             ..active.rule.clone()
         };
         active.iter().map(rule).collect()
+    }
+
+    /// How much time was made to pass between two moments, all in Unix milliseconds.
+    pub(crate) fn skipped_ms(&self, from_ms: u64, until_ms: u64) -> u64 {
+        let active = self.current(Instant::now());
+        let between = active.iter().filter(|one| (from_ms..=until_ms).contains(&one.since_ms));
+        let skips = between.filter_map(|one| Duration::try_from_secs_f64(one.rule.skip?).ok());
+        u64::try_from(skips.sum::<Duration>().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// With what code this send is refused, if it is.
@@ -229,6 +261,19 @@ mod tests {
     }
 
     #[test]
+    fn time_passes_for_who_was_there_before() {
+        let faults = Faults::default();
+        let before = Moment::of(SystemTime::now()).ms;
+        faults.add(vec![rule(r#"{"skip":3600}"#), rule(r#"{"skip":60.5}"#)]).unwrap();
+        let after = Moment::of(SystemTime::now()).ms;
+        assert_eq!(faults.skipped_ms(before, after), 3_660_500);
+        assert_eq!(faults.skipped_ms(after + 1, after + 2), 0);
+        assert!(faults.of_send().is_none() && faults.list().len() == 2);
+        faults.clear();
+        assert_eq!(faults.skipped_ms(before, after), 0);
+    }
+
+    #[test]
     fn a_share_strikes_some_and_a_time_ends() {
         let faults = Faults::default();
         faults.add(vec![rule(r#"{"api":131056,"share":0.5}"#)]).unwrap();
@@ -250,6 +295,10 @@ mod tests {
             (r#"{"webhook":500,"share":0}"#, Invalid::Share),
             (r#"{"webhook":500,"share":1.5}"#, Invalid::Share),
             (r#"{"webhook":500,"seconds":-1}"#, Invalid::Time),
+            (r#"{"webhook":500,"skip":60}"#, Invalid::Kind),
+            (r#"{"skip":60,"times":1}"#, Invalid::Skip),
+            (r#"{"skip":0}"#, Invalid::Skip),
+            (r#"{"skip":1e9}"#, Invalid::Skip),
         ] {
             assert_eq!(faults.add(vec![rule(r#"{"api":130429}"#), rule(json)]), Err(error), "{json}");
         }

@@ -21,6 +21,7 @@ use waxseal_relay::Relay;
 use waxseal_sidecar::{
     Running, Sidecar,
     config::{Config, CustodyLocation, Deletion, Number, OverLimit, Retention, Rules, Secret, StoreLocation, Surface, Webhook},
+    faults::{Faults, Rule},
 };
 use waxseal_store::Durability;
 
@@ -36,6 +37,7 @@ struct World {
     sidecar: Running,
     receiver: Receiver,
     client: reqwest::Client,
+    faults: Faults,
 }
 
 impl World {
@@ -49,6 +51,7 @@ impl World {
         relay.limits.integrity.pause = Duration::from_millis(10);
         let relay = Relay::start(relay).await.unwrap();
         let receiver = Receiver::start().unwrap();
+        let faults = Faults::default();
         let config = Config {
             api_listen: any,
             admin_listen: any,
@@ -74,7 +77,7 @@ impl World {
                 retention: Retention::Days(3),
                 deletion: Deletion::OnDelivery,
                 custody: CustodyLocation::File(folder.path().join("keys")),
-                surface: surface(rules),
+                surface: surface(rules, &faults),
             }],
             api_certificate: None,
             source_url: "s".to_owned(),
@@ -92,6 +95,7 @@ impl World {
             sidecar,
             receiver,
             client: http_client().unwrap(),
+            faults,
         }
     }
 
@@ -151,9 +155,10 @@ impl World {
     }
 }
 
-fn surface(rules: Rules) -> Surface {
+fn surface(rules: Rules, faults: &Faults) -> Surface {
     let mut surface = Surface {
         rules,
+        faults: Some(faults.clone()),
         ..Surface::default()
     };
     let fields = ["messages", "message_template_status_update", "phone_number_quality_update"];
@@ -308,6 +313,19 @@ async fn only_who_has_written_is_written_to() {
     world.receiver.wait_for_messages("15550101", 1, PATIENCE).await.unwrap();
     wamid(world.text("+15550101", "welcome").await).await;
     assert!(matches!(body(&consumer).await, Body::Text { body, .. } if body.reveal() == "welcome"));
+
+    // A day later, in no time.
+    let skip = Rule {
+        skip: Some(25.0 * 3600.0),
+        ..Rule::default()
+    };
+    world.faults.add(vec![skip]).unwrap();
+    let late = wamid(world.text("+15550101", "still there?").await).await;
+    assert_eq!(world.failure(&late).await, 131_047);
+    consumer.send_text(&business, Text::from("yes")).await.unwrap();
+    world.receiver.wait_for_messages("15550101", 2, PATIENCE).await.unwrap();
+    wamid(world.text("+15550101", "again").await).await;
+    assert!(matches!(body(&consumer).await, Body::Text { body, .. } if body.reveal() == "again"));
     world.stop().await;
 }
 

@@ -186,6 +186,7 @@ struct RepeatForm {
 struct FaultForm {
     api: Option<u32>,
     webhook: Option<Or<u16>>,
+    skip: Option<Time>,
     times: Option<u32>,
     share: Option<f64>,
     r#for: Option<Time>,
@@ -307,10 +308,16 @@ fn rule(form: FaultForm, line: u64) -> Result<Rule, Wrong> {
         },
     };
     match (form.api, &webhook) {
+        (None, None) if form.skip.is_some() => {
+            if form.times.is_some() || form.share.is_some() || form.r#for.is_some() {
+                return Err(wrong(line, "time that is skipped has passed: no times, share or for"));
+            }
+        }
+        _ if form.skip.is_some() => return Err(wrong(line, "a fault is one of api, webhook and skip")),
         (Some(code), None) if CODES.contains(&code) => {}
         (Some(_), None) => return Err(wrong(line, &format!("api is one of {CODES:?}"))),
         (None, Some(_)) => {}
-        _ => return Err(wrong(line, "a fault is one of api and webhook")),
+        _ => return Err(wrong(line, "a fault is one of api, webhook and skip")),
     }
     if form.share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
         return Err(wrong(line, "share is above 0 and at most 1"));
@@ -318,6 +325,7 @@ fn rule(form: FaultForm, line: u64) -> Result<Rule, Wrong> {
     Ok(Rule {
         api: form.api,
         webhook,
+        skip: form.skip.map(|time| time.0.as_secs_f64()),
         times: form.times,
         share: form.share,
         seconds: form.r#for.map(|time| time.0.as_secs_f64()),

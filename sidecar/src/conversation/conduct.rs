@@ -12,6 +12,7 @@ use waxseal_signal::IdentityKey;
 use super::{input::Accepted, peer::Peer};
 use crate::{
     config::Rules,
+    faults::Faults,
     id::PeerIndex,
     limits::standing::{Begun, Standing},
     message::FailureReason,
@@ -33,6 +34,8 @@ pub struct Conduct {
     /// How the number stands with the transport.
     pub standing: RwLock<Standing>,
     begun: Mutex<Begun<PeerIndex>>,
+    /// Where time can be made to pass on purpose.
+    faults: Option<Faults>,
 }
 
 impl Conduct {
@@ -45,7 +48,20 @@ impl Conduct {
             identity_check: AtomicBool::new(identity_check),
             standing: RwLock::new(standing),
             begun: Mutex::default(),
+            faults: None,
         }
+    }
+
+    /// The same, where time may be made to pass on purpose.
+    #[must_use]
+    pub fn with_faults(self, faults: Option<Faults>) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// Whether a consumer who wrote then may be written to at this time, both in Unix milliseconds.
+    fn is_within(&self, heard_ms: u64, at_ms: u64) -> bool {
+        let skipped_ms = self.faults.as_ref().map_or(0, |faults| faults.skipped_ms(heard_ms, at_ms));
+        heard_ms != 0 && at_ms.saturating_sub(heard_ms).saturating_add(skipped_ms) <= WINDOW_MS
     }
 
     /// Whether the business wants to know identities.
@@ -71,11 +87,11 @@ impl Conduct {
         if !job.tracked || job.attempt > 0 || !(self.window || self.quality) {
             return None;
         }
-        if peer.heard_ms != 0 && now.ms.saturating_sub(peer.heard_ms) <= WINDOW_MS {
+        if self.is_within(peer.heard_ms, now.ms) {
             return None;
         }
         let payload = Payload::decode(&job.payload).ok()?;
-        if peer.heard_ms != 0 && payload.sent_at_ms.saturating_sub(peer.heard_ms) <= WINDOW_MS {
+        if self.is_within(peer.heard_ms, payload.sent_at_ms) {
             // Accepted in time; it is not the business's fault that it waited.
             return None;
         }

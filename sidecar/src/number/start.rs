@@ -73,7 +73,8 @@ impl Number {
         )
         .await
         .map_err(Error::Book)?;
-        let conduct = Conduct::new(&config.surface.rules, settings::identity_check(&book), quality::read(&book));
+        let conduct = Conduct::new(&config.surface.rules, settings::identity_check(&book), quality::read(&book))
+            .with_faults(config.surface.faults.clone());
         let shared = Arc::new(shared(
             &config,
             custody.keys(),

@@ -133,6 +133,12 @@ fn every_step_is_understood() {
 }
 
 #[test]
+fn time_is_skipped_in_seconds() {
+    let acts = steps("- fault: {skip: 24h}\n");
+    assert!(matches!(&acts[0], Act::Fault(Rule { skip: Some(seconds), times: None, .. }) if (*seconds - 86_400.0).abs() < 1e-9));
+}
+
+#[test]
 fn the_head_of_a_scenario() {
     let script = parsed(
         "\
@@ -181,7 +187,9 @@ fn mistakes_are_told_with_their_line() {
         ("garbage: 0", "garbage is a number from 1 to 1000"),
         ("fault: {api: 200}", "api is one of [130429"),
         ("fault: {webhook: 200}", "webhook is a status from 300 to 599"),
-        ("fault: {}", "a fault is one of api and webhook"),
+        ("fault: {}", "a fault is one of api, webhook and skip"),
+        ("fault: {skip: 24h, webhook: 500}", "a fault is one of api, webhook and skip"),
+        ("fault: {skip: 24h, times: 2}", "time that is skipped has passed"),
         ("fault: {api: 130429, share: 2}", "share is above 0"),
         ("repeat: {times: 2}", "steps is missing"),
         ("choose: {title: a, id: b}", "choose wants one of"),
