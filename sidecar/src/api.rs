@@ -411,13 +411,17 @@ fn versioned(mut response: Response, version: Option<&str>) -> Response {
 /// Whether a `POST` to this path brings a file.
 #[cfg(feature = "kubernetes")]
 pub(crate) fn is_upload(path: &str) -> bool {
-    matches!(route::parse(path).1, Route::Edge(_)) && route::rest(path).first() == Some(&"media")
+    match route::parse(path).1 {
+        Route::Edge(_) => route::rest(path).first() == Some(&"media"),
+        Route::Word(word) => word.starts_with("upload"),
+        _ => false,
+    }
 }
 
 /// Whether what is had from this path is a file.
 #[cfg(feature = "kubernetes")]
 pub(crate) fn is_download(path: &str) -> bool {
-    matches!(route::parse(path).1, Route::Word("media"))
+    matches!(route::parse(path).1, Route::Word("media" | "profile_pictures"))
 }
 
 /// The answer to a request that no replica can take now: for whoever holds requests before there is an [`Api`].

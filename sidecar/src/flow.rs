@@ -3,17 +3,21 @@
 //! Purpose: what is kept of a flow, which change of it is allowed when, and what is wrong with its document. A flow is a draft until it is
 //! published, and from then on it does not change; nobody reviews it. Pure.
 //!
-//! What is where: [`catalogue`] has the flows of a number, `check` looks at a document, `place` finds where in it something stands.
+//! What is where: [`catalogue`] has the flows of a number, `check` looks at a document, `finding` is what it finds, `place` finds where in it something stands.
 //!
 //! Must not: send anything, or know HTTP; repeat to a log what a document says.
 
 pub mod catalogue;
 mod check;
+mod finding;
 mod place;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::check::{Checked, Finding, Pointer, check};
+pub use self::{
+    check::check,
+    finding::{Checked, Finding, Pointer},
+};
 
 /// What a flow is for, as the Cloud API calls it.
 pub const CATEGORIES: [&str; 9] = [

@@ -38,7 +38,10 @@ pub use self::{
     download::Reader,
     objects::{Error, Objects},
     relay::Pointer,
-    upload::Draft,
+    upload::{
+        Draft,
+        resumable::{Resumed, Stopped, Upload},
+    },
 };
 use crate::{
     config,
@@ -100,6 +103,7 @@ pub struct Shelf {
     relaying: Semaphore,
     relayed: Memory<MediaId, relay::Until>,
     links: Memory<[u8; 32], upload::Link>,
+    active: upload::resumable::Active,
 }
 
 /// Something that is done once for each key, and remembered for a while; whoever comes meanwhile waits.
@@ -120,6 +124,7 @@ impl Shelf {
             relaying: Semaphore::new(RELAYING),
             relayed: Mutex::new(LruCache::new(REMEMBERED)),
             links: Mutex::new(LruCache::new(REMEMBERED)),
+            active: Mutex::default(),
             shared,
             store,
             blobs,

@@ -138,6 +138,12 @@ impl Names {
         self.namespace.key(&format!("media:{id}"))
     }
 
+    /// What is there of an upload that is not whole yet.
+    #[must_use]
+    pub fn upload(&self, session: &[u8]) -> Key {
+        self.namespace.key(&format!("upload:{}", hex::encode(session)))
+    }
+
     /// The answer to a request with an `Idempotency-Key`.
     #[must_use]
     pub fn idempotency(&self, key_hash: &[u8; 32]) -> Key {

@@ -43,6 +43,7 @@ mod hooks;
 mod keys;
 mod letters;
 mod link;
+pub mod picture;
 mod quality;
 pub mod registration;
 mod retention;
@@ -118,6 +119,8 @@ pub struct Number {
     book: Book,
     templates: templates::Templates,
     flows: flows::Flows,
+    /// Held while the picture of the profile changes.
+    picturing: tokio::sync::Mutex<()>,
     limiter: Arc<Limiter>,
     rules: config::Rules,
     cores: Arc<Semaphore>,

@@ -20,6 +20,9 @@ mod files;
 #[path = "support/http.rs"]
 mod http;
 
+#[path = "media/uploads.rs"]
+mod uploads;
+
 use self::{
     files::{ID, OTHER, OTHER_TOKEN, TOKEN, World, file, form, jpeg, part, product},
     http::Connection,

@@ -24,6 +24,7 @@ mod settings;
 mod subscriptions;
 mod templates;
 mod unserved;
+mod uploads;
 
 pub(super) use self::app::source;
 pub(super) use self::call::{BrokenOff, Call, Unread};
@@ -35,9 +36,10 @@ use super::{GraphError, answer::Response};
 use crate::number::Number;
 
 /// What the areas serve, in the order in which a reader is shown it.
-pub(super) fn described() -> [OpenApi; 14] {
+pub(super) fn described() -> [OpenApi; 15] {
     [
         media::Described::openapi(),
+        uploads::Described::openapi(),
         templates::Described::openapi(),
         flows::Described::openapi(),
         history::Described::openapi(),
@@ -67,7 +69,7 @@ pub(super) enum Target<'a> {
     App(Vec<&'a Number>),
     /// Some object, by its id: it may belong to any of the numbers that the token admits to, at least one.
     Object(&'a str, Vec<&'a Number>),
-    /// A path that starts with a word: `oauth`, `media`, `debug_token`, `qr`, `flow_assets`. All numbers, and nobody has looked at a token yet; but for `media`,
+    /// A path that starts with a word: `oauth`, `media`, `debug_token`, `qr`, `flow_assets`, `profile_pictures`, `upload:…`. All numbers, and nobody has looked at a token yet; but for `media`,
     /// which gets the numbers that the token admits to.
     Word(&'a str, Vec<&'a Number>),
 }
@@ -89,13 +91,16 @@ pub(super) async fn answer(target: Target<'_>, call: &mut Call<'_>) -> Result<Re
         },
         Target::App(numbers) => match call.edge() {
             Some("subscriptions") => subscriptions::app(numbers, call).await?,
+            Some("uploads") => uploads::app(numbers, call).await?,
             _ => app::app(numbers, call).await?,
         },
         Target::Object(id, numbers) => object(id, numbers, call).await?,
         Target::Word(word, numbers) => match *word {
             "media" => media::download(numbers, call).await?,
+            "profile_pictures" => Some(profile::picture(numbers, call).ok_or_else(GraphError::expired_address)?),
             "flow_assets" => Some(flows::asset(numbers, call).ok_or_else(GraphError::expired_address)?),
             "qr" => qr::picture(numbers, call),
+            word if word.starts_with("upload") => uploads::session(word, numbers, call).await?,
             _ => app::word(word, numbers, call).await?,
         },
     };

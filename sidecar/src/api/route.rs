@@ -36,7 +36,9 @@ pub(super) fn parse(path: &str) -> (Option<&str>, Route<'_>) {
         (Some(id), Some("messages"), None) if is_id(id) => Route::Messages(id),
         (Some(id), Some("marketing_messages"), None) if is_id(id) => Route::MarketingMessages(id),
         (Some(id), Some(_), _) if is_id(id) => Route::Edge(id),
-        (Some(word @ ("oauth" | "media" | "debug_token" | "qr" | "flow_assets")), _, _) => Route::Word(word),
+        // The colon separates; clients that are careful escape it.
+        (Some(word), _, _) if word.starts_with("upload:") || word.starts_with("upload%3") => Route::Word(word),
+        (Some(word @ ("oauth" | "media" | "debug_token" | "qr" | "flow_assets" | "profile_pictures")), _, _) => Route::Word(word),
         _ => Route::Unknown,
     };
     (version, route)
@@ -92,6 +94,9 @@ mod tests {
             ("/v23.0/123/media", Some("v23.0"), Route::Edge("123")),
             ("/v23.0/123/messages/1", Some("v23.0"), Route::Edge("123")),
             ("/oauth/access_token", None, Route::Word("oauth")),
+            ("/v23.0/upload:QUJD", Some("v23.0"), Route::Word("upload:QUJD")),
+            ("/upload%3AQUJD", None, Route::Word("upload%3AQUJD")),
+            ("/v23.0/uploads", Some("v23.0"), Route::Unknown),
             ("/v23.0/media/1", Some("v23.0"), Route::Word("media")),
             (
                 "/340282366920938463463374607431768211455/events",

@@ -1,6 +1,8 @@
 //! Files on their way in: encrypted as they come, chunk by chunk, into the object store. What a file is, and whether it is taken, is known
 //! only when it is there whole: until then it is a [`Draft`].
 
+pub(super) mod resumable;
+
 use std::{
     pin::pin,
     sync::Arc,
@@ -71,6 +73,17 @@ impl Draft {
     #[must_use]
     pub const fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    /// Lets the sweeper take its object once this time is over.
+    async fn expire(&mut self, end: SystemTime) -> Result<(), Refusal> {
+        let hour = Hour::of(end);
+        if hour != self.hour {
+            let renamed = Objects::renamed(&self.object, hour).ok_or(Refusal::Internal)?;
+            self.objects.rename(&self.object, &renamed).await?;
+            (self.object, self.hour) = (renamed, hour);
+        }
+        Ok(())
     }
 }
 
@@ -225,12 +238,7 @@ impl Shelf {
         now: SystemTime,
     ) -> Result<File, Refusal> {
         let lifetime = self.lifetime(ttl);
-        let hour = Hour::of(now + lifetime);
-        if hour != draft.hour {
-            let renamed = Objects::renamed(&draft.object, hour).ok_or(Refusal::Internal)?;
-            draft.objects.rename(&draft.object, &renamed).await?;
-            (draft.object, draft.hour) = (renamed, hour);
-        }
+        draft.expire(now + lifetime).await?;
         let now = Moment::of(now);
         let file = File {
             id: MediaId::random(&mut rand::rng()),

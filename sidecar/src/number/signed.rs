@@ -16,12 +16,15 @@ const MOST_SIGNATURE_CHARS: usize = 256;
 pub enum Thing {
     /// The document of a flow.
     FlowJson,
+    /// The picture of the profile.
+    Picture,
 }
 
 impl Thing {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::FlowJson => b"address of a flow's document",
+            Self::Picture => b"address of a picture",
         }
     }
 }

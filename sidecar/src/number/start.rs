@@ -158,6 +158,7 @@ impl Number {
             publishing: tokio::sync::Mutex::new(()),
             templates: templates::Templates::open(&book),
             flows: flows::Flows::open(&book),
+            picturing: tokio::sync::Mutex::new(()),
             book,
             limiter,
             rules,

@@ -1,8 +1,11 @@
 """The number, its account, its profile and its settings."""
 
+import files
+import httpx
 from common import FACTS, check, client, refused
 from pywa import types
 from pywa.types import others
+from pywa.types.templates import BodyText, HeaderImage, Template, TemplateCategory, TemplateLanguage
 
 wa = client()
 phone, waba = FACTS["phone_id"], FACTS["waba_id"]
@@ -34,6 +37,22 @@ check(
 )
 check("profile is emptied", lambda: wa.update_business_profile(description=None, websites=None), bool)
 check("profile without it", lambda: wa.get_business_profile(), lambda p: not p.description and not p.websites and p.about == "Żółć and more")
+check("profile with a picture", lambda: wa.update_business_profile(profile_picture=files.PNG), bool)
+picture = check("picture's address", lambda: wa.get_business_profile().profile_picture_url, lambda url: url.startswith("https://"))
+check("picture", lambda: httpx.get(picture).content, lambda content: content == files.PNG)
+banner = Template(
+    name="banner",
+    category=TemplateCategory.MARKETING,
+    language=TemplateLanguage.ENGLISH_US,
+    components=[HeaderImage(example=files.JPEG), BodyText("Look at this")],
+)
+check("template with an example", lambda: wa.create_template(banner, app_id=FACTS["app_id"]), lambda t: t.id.isdigit())
+check("an example is kept", lambda: next(iter(wa.get_templates(name="banner"))).components[0]._example, lambda handle: handle.startswith("4::"))
+content = files.PNG * 3
+session = check("session", lambda: wa.api.create_upload_session(FACTS["app_id"], "a.png", len(content), "image/png")["id"], lambda i: i.startswith("upload:"))
+refused("half a file", 100, lambda: wa.api.upload_file(session, content[:100]))
+check("what is there", lambda: wa.api.get_upload_session(session), lambda s: s == {"id": session, "file_offset": 100})
+check("the rest", lambda: wa.api.upload_file(session, content[100:], file_offset=100), lambda done: done["h"].startswith("4::"))
 refused("an about text that is too long", 100, lambda: wa.update_business_profile(about="x" * 140))
 
 check("commerce settings are written", lambda: wa.update_commerce_settings(is_catalog_visible=True, is_cart_enabled=False), bool)

@@ -101,7 +101,7 @@ async fn whatever_is_described_is_served() -> Result<()> {
     let mut missing = Vec::new();
     for operation in operations(&document(&up).await?)? {
         // An object that is not there cannot be told from an operation that is not.
-        let is_object = ["{media_id}", "{template_id}", "{flow_id}", "{history_id}"]
+        let is_object = ["{media_id}", "{template_id}", "{flow_id}", "{upload_id}", "{history_id}"]
             .iter()
             .any(|id| operation.path.contains(id));
         let answer = ask(&up, &number, &operation, operation.examples.first().map(|(_, body)| body)).await?;

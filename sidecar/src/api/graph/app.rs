@@ -288,7 +288,7 @@ fn debug(numbers: &[&Number], call: &Call<'_>) -> Result<Response, GraphError> {
 }
 
 /// The numbers that the presented token speaks for: the app's token for all of its numbers, another for its own.
-fn authorize<'a>(numbers: &[&'a Number], call: &Call<'_>) -> Result<Vec<&'a Number>, GraphError> {
+pub(super) fn authorize<'a>(numbers: &[&'a Number], call: &Call<'_>) -> Result<Vec<&'a Number>, GraphError> {
     let in_header = call.header(&header::AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.trim().split_once(' ')?;
         (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("oauth")).then_some(token.trim())

@@ -1,6 +1,8 @@
 //! The business profile.
 
-use http::Method;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderValue, Method, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToSchema, openapi::Object};
@@ -8,15 +10,23 @@ use utoipa::{OpenApi, ToSchema, openapi::Object};
 use super::{
     super::{
         GraphError,
-        answer::{Response, ok, success},
-        shape::{Fields, Product, Success, one_of, text, texts},
+        answer::{Body, Response, ok, success},
+        shape::{Fields, File, Product, Success, one_of, text, texts},
     },
     Answer, Call,
     arguments::Arguments,
     fields::Asked,
+    media::{self, Direction},
     paging::Page,
 };
-use crate::number::Number;
+use crate::{
+    file::Refusal,
+    number::{
+        Number,
+        picture::{Error, Picture},
+        signed::Thing,
+    },
+};
 
 const DOCUMENT: &str = "profile";
 
@@ -31,7 +41,17 @@ const TEXTS: [(&str, usize); 4] = [
     ("description", DESCRIPTION_CHARS),
     ("email", EMAIL_CHARS),
 ];
-const DEFAULT: [&str; 6] = ["about", "address", "description", "email", "websites", "vertical"];
+const DEFAULT: [&str; 7] = [
+    "about",
+    "address",
+    "description",
+    "email",
+    "profile_picture_url",
+    "websites",
+    "vertical",
+];
+/// How long the address of the picture is good.
+const PICTURE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_WEBSITES: usize = 2;
 const MAX_WEBSITE_CHARS: usize = 256;
 /// What a business does that has not said it: clients cannot do without the member.
@@ -74,6 +94,7 @@ struct Profile {
     email: Option<String>,
     vertical: Option<String>,
     websites: Vec<String>,
+    picture: Option<Picture>,
 }
 
 /// What consumers see of the business.
@@ -102,7 +123,7 @@ fn vertical() -> Object {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(read, write), tags((name = "Profile", description = "What consumers see of the business.")))]
+#[openapi(paths(read, write, picture), tags((name = "Profile", description = "What consumers see of the business.")))]
 pub(super) struct Described;
 
 /// `/{number}/whatsapp_business_profile`.
@@ -133,7 +154,8 @@ pub(super) async fn phone(number: &Number, call: &mut Call<'_>) -> Answer {
 )]
 fn read(number: &Number, call: &Call<'_>) -> Result<Response, GraphError> {
     let profile: Profile = number.book().read(DOCUMENT).unwrap_or_default();
-    Ok(ok(&Page::all(vec![shown(profile, call.query("fields"))?])))
+    let picture_url = profile.picture.as_ref().map(|picture| address(number, picture, call));
+    Ok(ok(&Page::all(vec![shown(profile, picture_url, call.query("fields"))?])))
 }
 
 /// Change the profile.
@@ -151,12 +173,93 @@ fn read(number: &Number, call: &Call<'_>) -> Result<Response, GraphError> {
 )]
 async fn write(number: &Number, said: &Arguments) -> Result<Response, GraphError> {
     said.whatsapp()?;
-    let change = number.book().change(DOCUMENT, |profile: &mut Profile| update(profile, said));
-    change.await?;
+    match said.text("profile_picture_handle")? {
+        None => change(number, said, None).await?,
+        Some(handle) => change_picture(number, said, handle.trim()).await?,
+    }
     Ok(success())
 }
 
-fn shown(profile: Profile, fields: Option<&str>) -> Result<Value, GraphError> {
+/// Changes what is said, and the picture, if another one is given or none.
+async fn change(number: &Number, said: &Arguments, picture: Option<Option<&Picture>>) -> Result<(), GraphError> {
+    let change = number.book().change(DOCUMENT, |profile: &mut Profile| {
+        update(profile, said)?;
+        if let Some(picture) = picture {
+            profile.picture = picture.cloned();
+        }
+        Ok::<_, GraphError>(())
+    });
+    change.await
+}
+
+async fn change_picture(number: &Number, said: &Arguments, handle: &str) -> Result<(), GraphError> {
+    let refused = |refusal| match refusal {
+        Refusal::NotFound => GraphError::value("profile_picture_handle names no upload of this phone number, or its time is over."),
+        refusal => media::refused(refusal, Direction::In),
+    };
+    // Nothing is fetched for what is refused anyway.
+    update(&mut Profile::default(), said)?;
+    let _turn = number.picture_turn().await.map_err(refused)?;
+    let picture = match handle {
+        "" => None,
+        handle => Some(number.keep_picture(handle, SystemTime::now()).await.map_err(|error| match error {
+            Error::File(refusal) => refused(refusal),
+            Error::Book(error) => error.into(),
+        })?),
+    };
+    change(number, said, Some(picture.as_ref())).await?;
+    // What cannot be removed now is removed with the next one.
+    if let Err(error) = number.forget_pictures(picture.as_ref()).await {
+        tracing::warn!(%error, "the picture that the profile had before could not be removed");
+    }
+    Ok(())
+}
+
+/// Where the picture is had, without a token.
+fn address(number: &Number, picture: &Picture, call: &Call<'_>) -> String {
+    let base = call.base(number.surface().api_url.as_deref());
+    let query = number.signed(Thing::Picture, &picture.name, PICTURE_LIFETIME, SystemTime::now());
+    format!("{base}/profile_pictures/{}?{query}", picture.name)
+}
+
+/// Fetch the picture of a profile.
+///
+/// The address that the profile gave. 404 when its time is over.
+// Nobody has looked at a token; the signature is as good.
+#[utoipa::path(
+    get,
+    path = "/profile_pictures/{ticket}",
+    operation_id = "downloadProfilePicture",
+    security(()),
+    responses((status = 200, body = inline(File), content_type = "*/*"))
+)]
+pub(super) fn picture(numbers: &[&Number], call: &Call<'_>) -> Option<Response> {
+    if !matches!(*call.method, Method::GET | Method::HEAD) || !call.rest().is_empty() {
+        return None;
+    }
+    let name = call.edge()?;
+    let owner = call.query("phone_number_id")?;
+    let number = numbers.iter().find(|number| number.id() == owner)?;
+    let (expires, signature) = (call.query("expires")?, call.query("signature")?);
+    if !number.is_signed(Thing::Picture, name, expires, signature, SystemTime::now()) {
+        return None;
+    }
+    let profile: Profile = number.book().read(DOCUMENT)?;
+    let picture = profile.picture.filter(|picture| picture.name == name)?;
+    let mut response = Response::new(Body::from(number.picture(&picture)?));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&picture.mime_type).ok()?);
+    for (name, value) in [
+        (header::CACHE_CONTROL, "private, no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    Some(response)
+}
+
+fn shown(profile: Profile, picture_url: Option<String>, fields: Option<&str>) -> Result<Value, GraphError> {
     let node = Shown {
         messaging_product: Some(Product::Whatsapp),
         about: profile.about,
@@ -165,7 +268,7 @@ fn shown(profile: Profile, fields: Option<&str>) -> Result<Value, GraphError> {
         email: profile.email,
         vertical: Some(profile.vertical.unwrap_or_else(|| NO_VERTICAL.to_owned())),
         websites: Some(profile.websites).filter(|websites| !websites.is_empty()),
-        profile_picture_url: None,
+        profile_picture_url: picture_url,
     };
     let mut shown = Asked::of(fields, &DEFAULT)?.choose(&node, "WhatsAppBusinessProfile")?;
     shown["messaging_product"] = json!(Product::Whatsapp);
@@ -177,16 +280,11 @@ fn update(profile: &mut Profile, said: &Arguments) -> Result<(), GraphError> {
     let said_any = TEXTS
         .iter()
         .map(|(name, _)| *name)
-        .chain(["vertical", "websites"])
+        .chain(["vertical", "websites", "profile_picture_handle"])
         .any(|name| said.has(name));
-    if said.has("profile_picture_handle") {
-        return Err(GraphError::value(
-            "profile_picture_handle is not served: there are no resumable uploads, and consumers are shown no picture.",
-        ));
-    }
     if !said_any {
         return Err(GraphError::missing(
-            "One of about, address, description, email, vertical and websites is required.",
+            "One of about, address, description, email, profile_picture_handle, vertical and websites is required.",
         ));
     }
     for (name, chars) in TEXTS {
@@ -257,7 +355,7 @@ mod tests {
     fn what_is_said_is_shown_and_the_rest_stays() {
         let mut profile = Profile::default();
         assert_eq!(
-            shown(profile.clone(), None).unwrap(),
+            shown(profile.clone(), None, None).unwrap(),
             json!({"vertical": "UNDEFINED", "messaging_product": "whatsapp"})
         );
         let all = json!({
@@ -267,17 +365,17 @@ mod tests {
         update(&mut profile, &said(&all)).unwrap();
         update(&mut profile, &said(&json!({"address": "", "about": "Closed"}))).unwrap();
         assert_eq!(
-            shown(profile.clone(), None).unwrap(),
+            shown(profile.clone(), None, None).unwrap(),
             json!({
                 "about": "Closed", "description": "Shop", "email": "a@b.example", "vertical": "RETAIL", "websites": ["https://a.example"],
                 "messaging_product": "whatsapp",
             })
         );
         assert_eq!(
-            shown(profile.clone(), Some("about,profile_picture_url")).unwrap(),
+            shown(profile.clone(), None, Some("about,profile_picture_url")).unwrap(),
             json!({"about": "Closed", "messaging_product": "whatsapp"})
         );
-        assert_eq!(shown(profile.clone(), Some("nonsense")).unwrap_err().code, 100);
+        assert_eq!(shown(profile.clone(), None, Some("nonsense")).unwrap_err().code, 100);
     }
 
     #[test]
@@ -296,7 +394,6 @@ mod tests {
             (json!({"websites": [7]}), 100),
             (json!({"websites": "https://a"}), 100),
             (json!({"about": {"a": 1}}), 100),
-            (json!({"profile_picture_handle": "4::x"}), 131_009),
         ] {
             assert_eq!(update(&mut Profile::default(), &said(&wrong)).unwrap_err().code, code, "{wrong}");
         }

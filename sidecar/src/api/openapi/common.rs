@@ -120,6 +120,10 @@ fn in_path(name: &str) -> Value {
         "media_id" => (digits("1013859600285441"), "The id of a file."),
         "template_id" => (digits("1407680676729941"), "The id of a template."),
         "flow_id" => (digits("594425479261596"), "The id of a flow."),
+        "upload_id" => (
+            json!({"type": "string", "pattern": "^upload:[A-Za-z0-9_-]{1,1000}$", "examples": ["upload:AbCdEf"]}),
+            "The id of a session.",
+        ),
         "history_id" => (digits("1407680676729942"), "The id of an entry of the history."),
         "code" => (
             json!({"type": "string", "pattern": "^[A-Za-z0-9]{1,32}$", "examples": ["WAXSEAL1234567"]}),

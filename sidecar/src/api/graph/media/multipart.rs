@@ -271,7 +271,7 @@ async fn value(mut part: Field<'_>, patience: &AtomicUsize) -> Result<String, Gr
 }
 
 /// A file name without folders and what no name has.
-fn clean(name: &str) -> Option<Text> {
+pub(in crate::api::graph) fn clean(name: &str) -> Option<Text> {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let mut kept: String = name.chars().filter(|char| !char.is_control()).collect();
     while kept.len() > NAME_BYTES {
@@ -293,7 +293,7 @@ fn broken(error: &multer::Error) -> GraphError {
     }
 }
 
-async fn drain(body: &Mutex<Unread>) {
+pub(in crate::api::graph) async fn drain(body: &Mutex<Unread>) {
     let deadline = Instant::now() + DRAIN_TIME;
     // Nobody else reads it any more.
     let empty = http_body_util::Empty::new()
