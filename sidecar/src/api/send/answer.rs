@@ -65,7 +65,7 @@ pub(in crate::api) fn accepted(contact: Contact, accepted: &message::Accepted) -
         contacts: [contact],
         messages: [Sent {
             id: accepted.wamid.as_str(),
-            message_status: accepted.message_status.map(|status| status.as_str()),
+            message_status: accepted.message_status.map(message::MessageStatus::as_str),
         }],
     };
     // Texts into memory always serialize.
