@@ -6,12 +6,9 @@
 //!
 //! May touch: store, transport, custody. Must not: turn a ratchet itself (that is `conversation`), or know HTTP.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::SystemTime,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -30,7 +27,7 @@ use crate::{
     media::{self, Shelf},
     message::{Accepted, NumberFacts, Outbound, Refusal},
     metrics::Metrics,
-    transport::{Transport, relay::RelayAccount},
+    transport::Transport,
 };
 
 mod accept;
@@ -307,7 +304,9 @@ impl Number {
 /// What is wrong.
 #[cfg(feature = "kubernetes")]
 pub(crate) fn check(config: &config::Number, relay_url: &str, relay_tls: &Tls) -> Result<(), Error> {
+    use crate::transport::relay::RelayAccount;
+
     RelayAccount::new(relay_url, relay_tls, &config.phone_number, [0; 32], config.pin.clone()).map_err(Error::Relay)?;
-    hooks::Hooks::new(config, SystemTime::now())?;
+    hooks::Hooks::new(config, std::time::SystemTime::now())?;
     Ok(())
 }
