@@ -79,6 +79,11 @@ pub(super) enum Target<'a> {
 /// # Errors
 /// The Graph error to answer with.
 pub(super) async fn answer(target: Target<'_>, call: &mut Call<'_>) -> Result<Response, GraphError> {
+    // In a box: what all the areas do, one within the other, is too deep a type for the compiler.
+    Box::pin(dispatch(target, call)).await
+}
+
+async fn dispatch(target: Target<'_>, call: &mut Call<'_>) -> Result<Response, GraphError> {
     let answered = match &target {
         Target::Phone(number) => phone_edge(number, call).await?,
         Target::Account(numbers) => match call.edge() {
