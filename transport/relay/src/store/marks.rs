@@ -49,17 +49,22 @@ impl Marks {
         })
     }
 
-    /// Marks an id of `sender`; `false` when it was marked before.
+    /// Marks an id of `sender`; `false` when it was marked before, and then the mark lives on, never for less than it did.
     pub(crate) fn insert(&mut self, tables: &mut Tables<'_>, sender: Number, id: u128, ttl_s: u32, now_ms: u64) -> Result<bool, Error> {
         let minute = minute_of(now_ms);
         let lifetime = ttl_s.div_ceil(60).max(self.lifetime_minutes);
         // One minute more, because this one has already begun.
-        let mark = pack(minute, minute.saturating_add(lifetime).saturating_add(1));
-        let before = tables.marks.insert((sender.key(), id), mark)?.map(|before| before.value());
+        let expiry = minute.saturating_add(lifetime).saturating_add(1);
+        let key = (sender.key(), id);
+        let before = tables.marks.get(key)?.map(|before| unpack(before.value()));
+        // The envelope that was accepted may wait for longer than this one was to.
+        let expiry = before.map_or(expiry, |(_, before)| expiry.max(before));
+        tables.marks.insert(key, pack(minute, expiry))?;
         self.count(minute, 1);
         self.inserted_since_sweep += 1;
-        let Some(before) = before else { return Ok(true) };
-        let (before_minute, before_expiry) = unpack(before);
+        let Some((before_minute, before_expiry)) = before else {
+            return Ok(true);
+        };
         self.count(before_minute, -1);
         Ok(before_expiry <= minute)
     }

@@ -321,6 +321,22 @@ impl World {
     }
 }
 
+/// Found by the model: the second submission left a mark that went before the envelope of the first did.
+#[test]
+fn submitted_again_for_a_shorter_time_an_envelope_stays_known() {
+    let mut world = World::new();
+    let submit = |ttl_s| Step::Submit {
+        sender: 0,
+        recipient: 0,
+        id: 36,
+        bytes: 1,
+        ttl_s,
+    };
+    for step in [submit(9_999), submit(1), Step::Pass { seconds: 2_060 }, submit(0)] {
+        world.run(step).unwrap();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
