@@ -127,6 +127,10 @@ impl Number {
         match timeout(PATIENCE, self.transport.change_pin(&Secret::from(pin))).await {
             Ok(Ok(())) => {}
             Ok(Err(TransportError::Unauthenticated | TransportError::NotRegistered)) => return Err(Error::NotAccepted),
+            Ok(Err(TransportError::RateLimited { retry_after })) => {
+                let wait_s = retry_after.as_secs().max(1);
+                return Err(Refused::TooFast { wait_s }.into());
+            }
             Ok(Err(_)) | Err(_) => return Err(Error::Transport),
         }
         self.change(|record, declared| record.set_pin(pin, declared)).await?;

@@ -114,6 +114,23 @@ async fn guesses_and_requests_have_limits_that_survive_a_restart() {
     assert_eq!(world.post("/request_code", code).await.error(), (400, 136_024));
 }
 
+/// It was told as a relay that does not answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn pins_that_change_too_fast_are_told_from_a_relay_that_is_away() {
+    let world = World::start().await;
+    let mut changed = 0;
+    let refused = loop {
+        let answer = world.post("", json!({"pin": format!("{changed:06}")})).await;
+        if answer.status != 200 {
+            break answer.error();
+        }
+        changed += 1;
+        assert!(changed < 100, "PINs may change as often as they like");
+    };
+    assert_eq!(refused, (400, 133_009));
+    assert!(changed >= 10, "after {changed}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_is_away_or_knows_another_number_is_told_apart() {
     let mut world = World::start().await;
