@@ -26,7 +26,7 @@ Examples:
   waxseal webhook replay --since 6h --until 2h
       Only those that happened in that time; also 1795365600 (Unix seconds) or 2026-11-22T10:00:00Z.
   waxseal webhook deliveries
-      Messages that have neither arrived nor failed, and how far their webhooks are.
+      Messages that are open or arrived lately, and how far their webhooks are.
   waxseal webhook deliveries wamid.TQdgu...
       What became of one message.
   waxseal webhook dead-letters --url https://acme-support-sidecar.shop.svc --ca ca.crt --token-file token --number 594721944749119
@@ -77,7 +77,7 @@ struct Change {
 
 #[derive(clap::Args)]
 struct Deliveries {
-    /// The message, as `POST /messages` named it. Default: all that have neither arrived nor failed.
+    /// The message, as `POST /messages` named it. Default: the latest, and all that are still open.
     #[arg(value_name = "MESSAGE_ID")]
     message_id: Option<String>,
     #[command(flatten)]
